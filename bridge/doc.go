@@ -1,0 +1,2 @@
+// Package bridge is hutong's domain and its road.
+package bridge
