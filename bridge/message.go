@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"io"
+	"slices"
 	"time"
 )
 
@@ -35,6 +36,7 @@ type Message struct {
 	Src     MsgID     `json:"src"`            // what that network calls it
 	At      time.Time `json:"at"`             // when the network says it was said
 	Text    string    `json:"text,omitempty"` // CommonMark; untrusted
+	Out     *string   `json:"out,omitempty"`  // what the other side is shown instead, when a rule changed it
 	Files   []File    `json:"files,omitempty"`
 	ReplyTo MessageID `json:"reply_to,omitempty"`
 
@@ -49,10 +51,39 @@ type Message struct {
 // Version counts the edits; a copy that was sent with this version shows the newest text.
 func (m *Message) Version() int { return len(m.Edits) }
 
-// Edit is a text that was replaced, and when.
+// Shown is the text that the other side is to see.
+func (m *Message) Shown() string {
+	if m.Out != nil {
+		return *m.Out
+	}
+	return m.Text
+}
+
+// Apply makes a change to the message. Every store uses it, so that they agree.
+func (m *Message) Apply(c Change) {
+	if c.Edit != nil {
+		m.Edits = append(m.Edits, Edit{At: c.Edit.At, Text: m.Text, Out: m.Out})
+		m.Text, m.Out = c.Edit.Text, c.Edit.Out
+	}
+	if c.Recall {
+		m.Recalled = true
+	}
+	if c.Reaction != nil {
+		m.Reactions = slices.DeleteFunc(m.Reactions, func(r Reaction) bool { return r == *c.Reaction })
+		if !c.Off {
+			m.Reactions = append(m.Reactions, *c.Reaction)
+		}
+	}
+	if c.Files != nil {
+		m.Files = c.Files
+	}
+}
+
+// Edit is a text and when it came. In Message.Edits it is one that was replaced; in Change.Edit it is the new one.
 type Edit struct {
 	At   time.Time `json:"at"`
 	Text string    `json:"text"`
+	Out  *string   `json:"out,omitempty"` // as Message.Out
 }
 
 // Reaction is one emoji of one party on a message.

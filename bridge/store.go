@@ -72,7 +72,8 @@ type Expect struct {
 	Rev  uint64
 }
 
-// Change alters a stored message. Which one: ID.
+// Change alters the stored message ID, as Message.Apply does; State and Reason alter its Record. A
+// message that is not there makes the step ErrNotFound.
 type Change struct {
 	ID       MessageID
 	Edit     *Edit     // the new text, and when: the old text goes to Edits
