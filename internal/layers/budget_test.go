@@ -35,7 +35,8 @@ func overBudget(t *testing.T, root fs.FS) []string {
 			out = append(out, fmt.Sprintf("%s has %d lines: a file holds one idea and at most %d lines", name, n, maxFile))
 		}
 		if path.Ext(name) == ".go" {
-			out = append(out, longFuncs(parse(t, name, text))...)
+			f := parse(t, name, text)
+			out = append(append(out, longFuncs(f)...), sleepers(f)...)
 		}
 	}
 	return out
@@ -56,6 +57,25 @@ func longFuncs(f source) []string {
 			out = append(out, fmt.Sprintf("%s:%d: init: nothing happens because a package is imported; call it from where it is needed", f.path, from))
 		}
 	}
+	return out
+}
+
+// sleepers names a test file that sleeps though no bubble of testing/synctest makes time pass: it
+// would be slow, and right only most of the time.
+func sleepers(f source) []string {
+	if !f.test() || slices.ContainsFunc(f.syntax.Imports, func(s *ast.ImportSpec) bool { return s.Path.Value == `"testing/synctest"` }) {
+		return nil
+	}
+	var out []string
+	ast.Inspect(f.syntax, func(n ast.Node) bool {
+		if s, is := n.(*ast.SelectorExpr); is && s.Sel.Name == "Sleep" {
+			if x, is := s.X.(*ast.Ident); is && x.Name == "time" {
+				line := f.set.Position(n.Pos()).Line
+				out = append(out, fmt.Sprintf("%s:%d: a test waits for what it waits for, or sleeps in a bubble of testing/synctest", f.path, line))
+			}
+		}
+		return true
+	})
 	return out
 }
 
@@ -82,6 +102,8 @@ func TestBudgetsAreJudged(t *testing.T) {
 		"func too long":       {"a/a.go", "package a\nfunc f() {\n" + lines(79) + "}\n", "a/a.go:2: f has 81 lines"},
 		"init":                {"a/a.go", "package a\nfunc init() {}\n", "a/a.go:2: init"},
 		"a method named init": {"a/a.go", "package a\ntype t int\nfunc (t) init() {}\n", ""},
+		"a test that sleeps":  {"a/a_test.go", "package a\nfunc f() { time.Sleep(1) }\n", "a/a_test.go:2: a test waits"},
+		"sleep in a bubble":   {"a/a_test.go", "package a\nimport \"testing/synctest\"\nfunc f() { time.Sleep(1) }\n", ""},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
