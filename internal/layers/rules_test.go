@@ -17,7 +17,8 @@ var rules = []rule{
 	{"cmd/hutong", []string{everything}, []string{everything}, "cmd wires everything"},
 	{"bench", []string{everything}, []string{everything}, "bench measures everything"},
 	{
-		"bridge", nil,
+		"bridge",
+		nil,
 		[]string{"github.com/rivo/uniseg"},
 		"bridge is the ground everyone stands on: it may import the standard library and uniseg only",
 	},
@@ -29,7 +30,7 @@ var rules = []rule{
 	},
 	{
 		"adapters/*",
-		[]string{"bridge", "internal/httpx", "internal/tencent", "web"},
+		[]string{"bridge", "internal/browser", "internal/httpx", "internal/tencent", "web"},
 		[]string{everything},
 		"an adapter may import bridge, internal/browser, internal/httpx, internal/tencent and web; never another adapter, a store, rules, people or apps",
 	},
