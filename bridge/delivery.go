@@ -91,7 +91,8 @@ type Delivery struct {
 	Reason   string    `json:"reason,omitempty"` // why it waits or failed, in words for people; no secrets
 	Attempts int       `json:"attempts,omitempty"`
 	Begun    bool      `json:"begun,omitempty"` // made durable before a send that cannot be repeated safely
-	Sent     []MsgID   `json:"sent,omitempty"`  // the parts that have arrived, of a message sent in several
+	Sent     []MsgID   `json:"sent,omitempty"`  // ids of the parts that have arrived, of a message sent in several
+	Parts    int       `json:"parts,omitempty"` // how many parts those are
 	Settled  time.Time `json:"settled,omitzero"`
 	Adapter  string    `json:"adapter,omitempty"` // where it was last tried
 }
@@ -126,7 +127,15 @@ type Settlement struct {
 	Attempts int
 	Begun    bool
 	Sent     []MsgID // so far; only while State is not final
+	Parts    int     // how many parts Sent stands for
 	// Copy, if set, is stored with the message in place of its copy in the same room; its ids lead
 	// back to the message (Find), and those that led back before still do.
 	Copy *Copy
+}
+
+// Apply writes the settlement's facts into the delivery. Every store uses it, so that they agree.
+func (d *Delivery) Apply(s Settlement, now time.Time) {
+	d.State, d.Reason, d.Adapter = s.State, s.Reason, s.Adapter
+	d.Attempts, d.Begun, d.Sent, d.Parts = s.Attempts, s.Begun, s.Sent, s.Parts
+	d.Settled = now
 }

@@ -59,6 +59,11 @@ type Step struct {
 	Settle []Settlement
 
 	Audit []AuditEntry
+
+	// Then, if set, is called once the step is durable and before Commit returns, also when the
+	// caller has gone away meanwhile; not when nothing was done. Calls come one at a time and in commit
+	// order: it is how lanes are fed in the order of acceptance. It must be quick and must not use the store.
+	Then func(Outcome)
 }
 
 // SeenFor is how long a Step.Seen is remembered at least: a network repeats a call for hours, a

@@ -1,0 +1,453 @@
+package bridge
+
+import (
+	"container/heap"
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// stopGrace is how long sends in flight may go on after the gateway was told to stop; what they
+// carry stays in the store either way. Kubernetes kills after 30 s, systemd after 90 s.
+const stopGrace = 10 * time.Second
+
+// engine holds the active lanes. One mutex guards them all: what is done under it is short, and the
+// sends and commits happen outside.
+type engine struct {
+	b *Bridge
+
+	mu     sync.Mutex
+	on     bool // workers may start
+	lanes  map[LaneID]*lane
+	dests  map[string]*dest
+	busy   map[RoomRef][]*lane // rooms with a call in flight, and the lanes that wait for their turn
+	timers timers
+	cached int
+	tick   chan struct{} // the earliest due time has changed
+
+	ctx      context.Context // of the sends
+	workers  sync.WaitGroup
+	settling chan struct{} // bounds the commits that wait after a send
+	shared   atomic.Bool   // other gateways deliver from this store too
+}
+
+// settlesAtOnce bounds the commits that wait after a send. A committer takes hundreds into one
+// transaction, so that more would only cost memory.
+const settlesAtOnce = 1024
+
+func newEngine(b *Bridge) *engine {
+	return &engine{
+		b: b, lanes: make(map[LaneID]*lane), dests: make(map[string]*dest),
+		busy: make(map[RoomRef][]*lane), tick: make(chan struct{}, 1),
+		settling: make(chan struct{}, settlesAtOnce),
+	}
+}
+
+// run adopts what waits in the store and delivers until ctx ends.
+func (e *engine) run(ctx context.Context) error {
+	sends, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	e.mu.Lock()
+	e.on, e.ctx = true, sends
+	e.mu.Unlock()
+	err := e.adoptAll(ctx)
+	if err == nil {
+		e.keepTime(ctx)
+	}
+	e.mu.Lock()
+	e.on = false
+	e.mu.Unlock()
+	grace := time.AfterFunc(stopGrace, cancel)
+	defer grace.Stop()
+	e.workers.Wait()
+	if ctx.Err() == nil {
+		return err
+	}
+	return nil
+}
+
+// adoptEvery is how often a gateway that shares its store looks for lanes that another one let go.
+const adoptEvery = 5 * time.Second
+
+// keepTime makes lanes ready when they are due.
+func (e *engine) keepTime(ctx context.Context) {
+	adopt := time.NewTicker(adoptEvery)
+	defer adopt.Stop()
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for {
+		timer.Reset(e.due())
+		select {
+		case <-ctx.Done():
+			return
+		case <-e.tick:
+		case <-timer.C:
+		case <-adopt.C:
+			if !e.shared.Load() {
+				continue
+			}
+			if err := e.adoptAll(ctx); err != nil && ctx.Err() == nil {
+				e.b.log.Warn("waiting deliveries could not be read; trying again", "err", err)
+			}
+		}
+	}
+}
+
+// due readies the lanes whose time has come, and says how long until the next.
+func (e *engine) due() time.Duration {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	now := e.b.now()
+	for len(e.timers) > 0 && !e.timers[0].due.After(now) {
+		if l, ok := heap.Pop(&e.timers).(*lane); ok {
+			e.ready(l)
+		}
+	}
+	wait := time.Minute
+	if len(e.timers) > 0 {
+		wait = min(wait, e.timers[0].due.Sub(now))
+	}
+	for _, d := range e.dests {
+		if left := d.paused.Sub(now); left > 0 {
+			wait = min(wait, left)
+		} else {
+			e.staff(d)
+		}
+	}
+	return max(wait, time.Millisecond)
+}
+
+// adoptAll takes over every lane that waits in the store and that nobody delivers.
+func (e *engine) adoptAll(ctx context.Context) error {
+	const page = 1000
+	var after LaneID
+	for {
+		heads, err := e.b.store.Claim(ctx, after, page)
+		if err != nil {
+			return fmt.Errorf("claim lanes: %w", err)
+		}
+		e.mu.Lock()
+		for _, d := range heads {
+			if e.lanes[d.Lane] == nil { // its head may be delivered by now: the lane reads it anew
+				e.lanes[d.Lane] = &lane{id: d.Lane, more: true, index: -1, dest: d.Adapter}
+				e.ready(e.lanes[d.Lane])
+			}
+		}
+		e.mu.Unlock()
+		if len(heads) < page {
+			return nil
+		}
+		after = heads[len(heads)-1].Lane
+	}
+}
+
+// feed puts freshly committed deliveries into their lanes. The store calls it in commit order.
+func (e *engine) feed(o Outcome, msg *Message) {
+	if len(o.Deliveries) == 0 {
+		return
+	}
+	if msg != nil {
+		m := *msg
+		m.ID = o.Message
+		msg = &m
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for i, d := range o.Deliveries {
+		if i < len(o.Mine) && !o.Mine[i] {
+			e.shared.Store(true)
+			continue
+		}
+		it := item{d: d}
+		if msg != nil && d.Message == msg.ID && e.cached < cacheBytes {
+			it.msg = msg
+		}
+		e.append(it)
+	}
+}
+
+func (e *engine) append(it item) {
+	l := e.lanes[it.d.Lane]
+	if l == nil {
+		l = &lane{id: it.d.Lane, index: -1, dest: it.d.Adapter, seen: it.d.ID}
+		e.lanes[l.id] = l
+		l.items = append(l.items, it)
+		e.cached += it.bytes()
+		e.ready(l)
+		return
+	}
+	if it.d.ID <= l.seen { // read from the store already
+		return
+	}
+	if l.more || len(l.items) >= laneItems {
+		l.more = true
+		return
+	}
+	l.seen = it.d.ID
+	l.items = append(l.items, it)
+	e.cached += it.bytes()
+}
+
+// ready queues a lane at its destination.
+func (e *engine) ready(l *lane) {
+	e.timers.remove(l)
+	l.state, l.why = laneReady, ""
+	d := e.dest(l.dest)
+	d.push(l)
+	e.staff(d)
+}
+
+func (e *engine) dest(name string) *dest {
+	d := e.dests[name]
+	if d == nil {
+		d = &dest{name: name}
+		e.dests[name] = d
+	}
+	return d
+}
+
+// staff starts workers for what is ready.
+func (e *engine) staff(d *dest) {
+	if !e.on || d.paused.After(e.b.now()) {
+		return
+	}
+	limit := e.b.set.Load().Workers
+	for n := len(d.ready) - d.head; n > 0 && d.active < limit; n-- {
+		d.active++
+		e.workers.Add(1)
+		go e.work(d)
+	}
+}
+
+// work delivers from one lane after another, a message of each in turn, until none is ready.
+func (e *engine) work(d *dest) {
+	defer e.workers.Done()
+	for {
+		e.mu.Lock()
+		if !e.on || d.paused.After(e.b.now()) {
+			d.active--
+			e.mu.Unlock()
+			return
+		}
+		l := d.pop()
+		if l == nil {
+			d.active--
+			e.mu.Unlock()
+			return
+		}
+		l.state, l.woken = laneSending, false
+		ctx := e.ctx
+		e.mu.Unlock()
+		e.turn(ctx, d, l)
+	}
+}
+
+// turn delivers the head of a lane, or finds out why it cannot.
+func (e *engine) turn(ctx context.Context, d *dest, l *lane) {
+	if err := e.fill(ctx, l); err != nil {
+		e.b.log.Warn("a waiting delivery could not be read; trying again", "err", err)
+		e.sleep(l, time.Second)
+		return
+	}
+	if len(l.items) == 0 {
+		e.retire(l)
+		return
+	}
+	j := &job{b: e.b, set: e.b.set.Load(), lane: l, item: l.items[0], dest: d.name}
+	e.conclude(ctx, j, j.run(ctx))
+}
+
+// fill reads the lane's next deliveries from the store when memory has none. It reads until the store
+// has no more, with the lane locked against what is committed meanwhile by l.more.
+func (e *engine) fill(ctx context.Context, l *lane) error {
+	e.mu.Lock()
+	need := len(l.items) == 0 && l.more
+	if need {
+		l.more = false // what is committed from here on is appended, or sets it again
+	}
+	e.mu.Unlock()
+	if !need {
+		return nil
+	}
+	found, err := e.b.store.Waiting(ctx, l.id, 0, laneItems)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if err != nil {
+		l.more = true
+		return fmt.Errorf("read lane: %w", err)
+	}
+	e.merge(l, found)
+	return nil
+}
+
+// merge puts what was read before what was appended meanwhile, without repeating what is in both.
+func (e *engine) merge(l *lane, found []Delivery) {
+	fresh := l.items
+	l.items = nil
+	for _, d := range found {
+		l.items = append(l.items, item{d: d})
+	}
+	full := len(found) >= laneItems
+	for _, it := range fresh {
+		if len(found) > 0 && it.d.ID <= found[len(found)-1].ID {
+			e.cached -= it.bytes()
+			continue
+		}
+		if full { // there may be others between
+			l.more = true
+			e.cached -= it.bytes()
+			continue
+		}
+		l.items = append(l.items, it)
+	}
+	if full {
+		l.more = true
+	}
+	if n := len(l.items); n > 0 {
+		l.seen = max(l.seen, l.items[n-1].d.ID)
+	}
+}
+
+// next drops the delivered head and readies the lane for the one after it.
+func (e *engine) next(l *lane) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.cached -= l.items[0].bytes()
+	l.items[0] = item{}
+	l.items = l.items[1:]
+	l.tries, l.told = 0, ""
+	if len(l.items) == 0 && !l.more {
+		delete(e.lanes, l.id)
+		return
+	}
+	e.ready(l)
+}
+
+// retire forgets a lane that turned out to be empty.
+func (e *engine) retire(l *lane) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if len(l.items) > 0 || l.more {
+		e.ready(l)
+		return
+	}
+	delete(e.lanes, l.id)
+}
+
+// sleep makes the lane wait.
+func (e *engine) sleep(l *lane, d time.Duration) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	l.state = laneWaiting
+	l.due = e.b.now().Add(d)
+	heap.Push(&e.timers, l)
+	e.nudge()
+}
+
+// hold makes the lane wait until something wakes it, or until the moment given if it is not zero.
+func (e *engine) hold(l *lane, why string, until time.Time) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if l.woken {
+		e.ready(l)
+		return
+	}
+	l.state, l.why = laneHeld, why
+	if !until.IsZero() {
+		l.due = until
+		heap.Push(&e.timers, l)
+		e.nudge()
+	}
+}
+
+// move queues the lane at another destination.
+func (e *engine) move(l *lane, dest string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	l.dest = dest
+	e.ready(l)
+}
+
+func (e *engine) nudge() {
+	select {
+	case e.tick <- struct{}{}:
+	default:
+	}
+}
+
+// enter takes a room for one call; false: it is taken, and the lane is readied when it is free.
+func (e *engine) enter(r RoomRef, l *lane) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if _, taken := e.busy[r]; taken {
+		e.busy[r] = append(e.busy[r], l)
+		return false
+	}
+	e.busy[r] = nil
+	return true
+}
+
+func (e *engine) leave(r RoomRef) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	waiting := e.busy[r]
+	delete(e.busy, r)
+	for _, l := range waiting {
+		e.ready(l)
+	}
+}
+
+// wake readies lanes that are held, since what they waited for may have happened.
+func (e *engine) wake(ids ...LaneID) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, id := range ids {
+		if l := e.lanes[id]; l != nil {
+			e.rouse(l)
+		}
+	}
+}
+
+func (e *engine) rouse(l *lane) {
+	switch l.state {
+	case laneHeld:
+		e.ready(l)
+	case laneSending:
+		l.woken = true
+	case laneReady, laneWaiting:
+	}
+}
+
+// wakeHeld readies every held lane: an adapter came or the settings changed.
+func (e *engine) wakeHeld() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, d := range e.dests {
+		d.login = ""
+	}
+	for _, l := range e.lanes {
+		e.rouse(l)
+	}
+}
+
+// forget drops the text kept ready for a message that has changed.
+func (e *engine) forget(id LaneID, m MessageID) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	l := e.lanes[id]
+	if l == nil {
+		return
+	}
+	for i := range l.items {
+		if l.items[i].d.Message == m && l.items[i].msg != nil {
+			e.cached -= l.items[i].bytes()
+			l.items[i].msg = nil
+		}
+	}
+}
+
+// errSending is a delivery that is on the wire right now.
+var errSending = errors.New("it is being sent right now; look again in a moment")
