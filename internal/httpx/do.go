@@ -100,7 +100,7 @@ func Do(ctx context.Context, c *http.Client, req *http.Request, limit int64) (*R
 		if int64(len(body)) > limit {
 			out.Body = body[:limit]
 		}
-		return out, judge(req.URL.Host, resp, time.Now())
+		return out, Verdict(req.URL.Host, resp.StatusCode, resp.Header, time.Now())
 	}
 	if err == nil && int64(len(body)) > limit {
 		err = fmt.Errorf("answer of more than %d bytes: %w", limit, bridge.ErrTooLarge)
@@ -133,10 +133,12 @@ func lost(req *http.Request, sent bool, err error) error {
 	return err
 }
 
-func judge(host string, resp *http.Response, now time.Time) error {
-	err := &Error{Host: host, Status: resp.StatusCode}
-	pause, told := Pause(resp.Header, now)
-	switch s := resp.StatusCode; {
+// Verdict is the error of an answer that is not 2xx, with the verdict that Do's comment tells; for
+// libraries that make the call themselves. The host is for people: never the whole address.
+func Verdict(host string, status int, h http.Header, now time.Time) error {
+	err := &Error{Host: host, Status: status}
+	pause, told := Pause(h, now)
+	switch s := status; {
 	case s == http.StatusUnauthorized:
 		return bridge.Login(err)
 	case s == http.StatusTooManyRequests, s == http.StatusServiceUnavailable && told:
