@@ -28,10 +28,10 @@ type engine struct {
 	cached int
 	tick   chan struct{} // the earliest due time has changed
 
-	ctx      context.Context // of the sends
-	workers  sync.WaitGroup
-	settling chan struct{} // bounds the commits that wait after a send
-	shared   atomic.Bool   // other gateways deliver from this store too
+	ctx     context.Context // of the sends
+	workers sync.WaitGroup
+	settles int         // workers that wait for a commit after a send
+	shared  atomic.Bool // other gateways deliver from this store too
 }
 
 // settlesAtOnce bounds the commits that wait after a send. A committer takes hundreds into one
@@ -42,7 +42,6 @@ func newEngine(b *Bridge) *engine {
 	return &engine{
 		b: b, lanes: make(map[LaneID]*lane), dests: make(map[string]*dest),
 		busy: make(map[RoomRef][]*lane), tick: make(chan struct{}, 1),
-		settling: make(chan struct{}, settlesAtOnce),
 	}
 }
 
@@ -215,72 +214,105 @@ func (e *engine) staff(d *dest) {
 		return
 	}
 	limit := e.b.set.Load().Workers
-	for n := len(d.ready) - d.head; n > 0 && d.active < limit; n-- {
+	for n := len(d.ready) - d.head; n > 0 && d.active < limit && e.settles < settlesAtOnce; n-- {
 		d.active++
 		e.workers.Add(1)
 		go e.work(d)
 	}
 }
 
-// work delivers from one lane after another, a message of each in turn, until none is ready.
+// work delivers from one lane after another, a message of each in turn, until none is ready. Between
+// the send and the end of the commit that follows it counts as settling, and another may send.
 func (e *engine) work(d *dest) {
 	defer e.workers.Done()
 	for {
-		e.mu.Lock()
-		if !e.on || d.paused.After(e.b.now()) {
-			d.active--
-			e.mu.Unlock()
-			return
-		}
-		l := d.pop()
+		ctx, l := e.pick(d)
 		if l == nil {
-			d.active--
-			e.mu.Unlock()
 			return
 		}
-		l.state, l.woken = laneSending, false
-		ctx := e.ctx
-		e.mu.Unlock()
 		e.turn(ctx, d, l)
+		if !e.resume(d) {
+			return
+		}
 	}
 }
 
-// turn delivers the head of a lane, or finds out why it cannot.
+// pick takes the next ready lane; nil: the worker may go.
+func (e *engine) pick(d *dest) (context.Context, *lane) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.on && !d.paused.After(e.b.now()) {
+		if l := d.pop(); l != nil {
+			l.state, l.woken = laneSending, false
+			return e.ctx, l
+		}
+	}
+	d.active--
+	return nil, nil
+}
+
+// rest gives the worker's place to another while it settles.
+func (e *engine) rest(d *dest) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	d.active--
+	e.settles++
+	e.staff(d)
+}
+
+// resume takes a place again after settling; false: all are taken.
+func (e *engine) resume(d *dest) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.settles--
+	if d.active >= e.b.set.Load().Workers {
+		return false
+	}
+	d.active++
+	return true
+}
+
+// turn delivers the head of a lane, or finds out why it cannot, and settles. The worker's place is
+// given up on the way.
 func (e *engine) turn(ctx context.Context, d *dest, l *lane) {
-	if err := e.fill(ctx, l); err != nil {
+	head, ok, err := e.head(ctx, l)
+	if err != nil {
+		e.rest(d)
 		e.b.log.Warn("a waiting delivery could not be read; trying again", "err", err)
 		e.sleep(l, time.Second)
 		return
 	}
-	if len(l.items) == 0 {
+	if !ok {
+		e.rest(d)
 		e.retire(l)
 		return
 	}
-	j := &job{b: e.b, set: e.b.set.Load(), lane: l, item: l.items[0], dest: d.name}
-	e.conclude(ctx, j, j.run(ctx))
+	j := &job{b: e.b, set: e.b.set.Load(), lane: l, item: head, dest: d.name}
+	r := j.run(ctx)
+	e.rest(d)
+	e.conclude(ctx, j, r)
 }
 
-// fill reads the lane's next deliveries from the store when memory has none. It reads until the store
-// has no more, with the lane locked against what is committed meanwhile by l.more.
-func (e *engine) fill(ctx context.Context, l *lane) error {
-	e.mu.Lock()
-	need := len(l.items) == 0 && l.more
-	if need {
-		l.more = false // what is committed from here on is appended, or sets it again
-	}
-	e.mu.Unlock()
-	if !need {
-		return nil
-	}
-	found, err := e.b.store.Waiting(ctx, l.id, 0, laneItems)
+// head is the lane's next delivery. When memory has none it reads the store; what is committed meanwhile
+// is appended, or sets l.more again.
+func (e *engine) head(ctx context.Context, l *lane) (item, bool, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if err != nil {
-		l.more = true
-		return fmt.Errorf("read lane: %w", err)
+	if len(l.items) == 0 && l.more {
+		l.more = false
+		e.mu.Unlock()
+		found, err := e.b.store.Waiting(ctx, l.id, 0, laneItems)
+		e.mu.Lock()
+		if err != nil {
+			l.more = true
+			return item{}, false, fmt.Errorf("read lane: %w", err)
+		}
+		e.merge(l, found)
 	}
-	e.merge(l, found)
-	return nil
+	if len(l.items) == 0 {
+		return item{}, false, nil
+	}
+	return l.items[0], true, nil
 }
 
 // merge puts what was read before what was appended meanwhile, without repeating what is in both.

@@ -101,8 +101,37 @@ func (s *settled) contactLabel(c *Contact, l *Link, kind string) Label {
 	return s.label(s.contact, c.Avatar, d)
 }
 
-// label executes a template. A name that contains template syntax is data, and stays text.
+// labelsKept bounds the labels kept ready: about what talks within a few minutes.
+const labelsKept = 4096
+
+// labelKey is what a label depends on: the template is the settings', one per side.
+type labelKey struct {
+	contact bool
+	avatar  string
+	data    LabelData
+}
+
+// label is a label kept ready, or made.
 func (s *settled) label(t *template.Template, avatar string, d LabelData) Label {
+	k := labelKey{contact: t == s.contact, avatar: avatar, data: d}
+	s.labels.RLock()
+	l, ok := s.labels.m[k]
+	s.labels.RUnlock()
+	if ok {
+		return l
+	}
+	l = makeLabel(t, avatar, d)
+	s.labels.Lock()
+	defer s.labels.Unlock()
+	if len(s.labels.m) >= labelsKept {
+		clear(s.labels.m)
+	}
+	s.labels.m[k] = l
+	return l
+}
+
+// makeLabel executes a template. A name that contains template syntax is data, and stays text.
+func makeLabel(t *template.Template, avatar string, d LabelData) Label {
 	var b strings.Builder
 	b.Grow(64)
 	if err := t.Execute(&b, d); err != nil || !utf8.ValidString(b.String()) {

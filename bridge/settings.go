@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"mime"
 	"strings"
+	"sync"
 	"text/template"
 	"time"
 )
@@ -61,6 +62,10 @@ type settled struct {
 	commands  map[string]App
 	words     *phrases
 	allowFile func(typ string) bool
+	labels    struct {
+		sync.RWMutex
+		m map[labelKey]Label
+	}
 }
 
 func settle(s Settings) (*settled, error) {
@@ -72,6 +77,7 @@ func settle(s Settings) (*settled, error) {
 		commands: make(map[string]App),
 		words:    phrasesOf(s.Company.Language),
 	}
+	out.labels.m = make(map[labelKey]Label)
 	var errs []error
 	for i := range s.Members {
 		m := &out.Members[i]

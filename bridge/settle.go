@@ -11,8 +11,7 @@ import (
 // within this time needs no hourglass.
 const slowAfter = 3 * time.Second
 
-// conclude carries out what a look at a lane's head came to. Commits wait in a goroutine of their own, so
-// that the worker goes on to the next lane; the lane itself rests until the commit is durable.
+// conclude carries out what a look at a lane's head came to. The lane rests until the commit is durable.
 func (e *engine) conclude(ctx context.Context, j *job, r result) {
 	switch {
 	case r.busy:
@@ -26,13 +25,7 @@ func (e *engine) conclude(ctx context.Context, j *job, r result) {
 	} else if r.state == StateSent {
 		e.pause(j.dest, 0, r)
 	}
-	e.settling <- struct{}{}
-	e.workers.Add(1)
-	go func() {
-		defer e.workers.Done()
-		defer func() { <-e.settling }()
-		e.settle(ctx, j, r)
-	}()
+	e.settle(ctx, j, r)
 }
 
 // pause stops a destination for a while, or says that it works.
@@ -73,12 +66,11 @@ func (e *engine) settle(ctx context.Context, j *job, r result) {
 // report counts and logs: failures once each, retries when they begin.
 func (j *job) report(r result) {
 	d := &j.item.d
-	log := j.b.log.With("adapter", j.dest, "delivery", d.ID.String(), "kind", d.Kind)
 	switch {
 	case r.state == StatePending && j.lane.tries == 0:
-		log.Warn("not delivered; trying again", "err", r.cause, "in", r.wait)
+		j.b.log.Warn("not delivered; trying again", "adapter", j.dest, "delivery", d.ID, "kind", d.Kind, "err", r.cause, "in", r.wait)
 	case r.state == StateFailed, r.state == StateUnknown:
-		log.Error("not delivered", "state", r.state, "reason", r.reason, "err", r.cause)
+		j.b.log.Error("not delivered", "adapter", j.dest, "delivery", d.ID, "kind", d.Kind, "state", r.state, "reason", r.reason, "err", r.cause)
 	}
 	if r.state.Final() {
 		j.b.meter.Settled(j.dest, r.state, string(d.Kind))
