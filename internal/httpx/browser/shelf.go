@@ -1,0 +1,141 @@
+package browser
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/hutong-im/hutong/bridge"
+)
+
+// shelf keeps small values in the adapter's state, one per name.
+type shelf[T any] struct {
+	kv     bridge.KV
+	prefix string
+}
+
+// get is the zero T when there is none.
+func (s shelf[T]) get(ctx context.Context, name string) (val T, rev uint64, err error) {
+	raw, rev, err := s.kv.Get(ctx, s.prefix+name)
+	if errors.Is(err, bridge.ErrNotFound) {
+		return val, 0, nil
+	}
+	if err != nil {
+		return val, 0, fmt.Errorf("read state %s: %w", s.prefix, err)
+	}
+	if err := json.Unmarshal(raw, &val); err != nil {
+		return val, rev, fmt.Errorf("read state %s: %w", s.prefix, err)
+	}
+	return val, rev, nil
+}
+
+// update changes a value; change returns false when nothing is to be done. It is called again when
+// somebody else was quicker.
+func (s shelf[T]) update(ctx context.Context, name string, change func(*T) bool) error {
+	for {
+		val, rev, err := s.get(ctx, name)
+		if err != nil {
+			return err
+		}
+		if !change(&val) {
+			return nil
+		}
+		raw, err := json.Marshal(val)
+		if err != nil {
+			return fmt.Errorf("write state %s: %w", s.prefix, err)
+		}
+		_, err = s.kv.Put(ctx, s.prefix+name, raw, rev)
+		if errors.Is(err, bridge.ErrStale) && ctx.Err() == nil {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("write state %s: %w", s.prefix, err)
+		}
+		return nil
+	}
+}
+
+// marks are what a user set on conversations: how far they have read, and which are pinned. They are of
+// the page, not of the conversation: nobody else sees them.
+type marks struct {
+	Read   map[bridge.RoomID]string `json:"read,omitempty"`
+	Pinned map[bridge.RoomID]bool   `json:"pinned,omitempty"`
+}
+
+// read notes that the user has seen the line; false when they had before.
+func (m *marks) read(room bridge.RoomID, line string) bool {
+	if !laterID(line, m.Read[room]) {
+		return false
+	}
+	if m.Read == nil {
+		m.Read = map[bridge.RoomID]string{}
+	}
+	m.Read[room] = line
+	return true
+}
+
+// pin notes that the room is kept at the top of the list, or not.
+func (m *marks) pin(room bridge.RoomID, on bool) bool {
+	if m.Pinned[room] == on {
+		return false
+	}
+	if !on {
+		delete(m.Pinned, room)
+		return true
+	}
+	if m.Pinned == nil {
+		m.Pinned = map[bridge.RoomID]bool{}
+	}
+	m.Pinned[room] = true
+	return true
+}
+
+// asked is a question that waits for an answer in a room. It is kept because the answer must be one
+// that was really asked.
+type asked struct {
+	Msg bridge.MsgID `json:"msg"`
+	Ask bridge.Ask   `json:"ask"`
+}
+
+// maxAsks is how many questions wait in one room; the oldest gives way.
+const maxAsks = 8
+
+// Ask shows a question with buttons on the user's pages until it is answered.
+func (c *Chat) Ask(ctx context.Context, room bridge.RoomID, key string, a bridge.Ask) ([]bridge.MsgID, error) {
+	if _, err := userOf(room); err != nil {
+		return nil, err
+	}
+	id := msgID(key)
+	err := c.asks.update(ctx, string(room), func(list *[]asked) bool {
+		for _, old := range *list {
+			if old.Msg == id {
+				return false
+			}
+		}
+		*list = append(*list, asked{Msg: id, Ask: a})
+		if n := len(*list); n > maxAsks {
+			*list = (*list)[n-maxAsks:]
+		}
+		return true
+	})
+	if err != nil {
+		return nil, err
+	}
+	return []bridge.MsgID{id}, c.Refresh(ctx, room)
+}
+
+// dropAsk forgets the questions that match.
+func (c *Chat) dropAsk(ctx context.Context, room bridge.RoomID, match func(asked) bool) error {
+	return c.asks.update(ctx, string(room), func(list *[]asked) bool {
+		var rest []asked
+		for _, a := range *list {
+			if !match(a) {
+				rest = append(rest, a)
+			}
+		}
+		changed := len(rest) != len(*list)
+		*list = rest
+		return changed
+	})
+}
