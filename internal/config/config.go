@@ -78,7 +78,7 @@ type Labels struct {
 
 // Files says which files may pass.
 type Files struct {
-	Max   Size     `yaml:"max" jsonschema_description:"The largest file, such as 20MiB."`
+	Max   Size     `yaml:"max" jsonschema_description:"The largest file, such as 25MiB."`
 	Types []string `yaml:"types" jsonschema_description:"MIME types that may pass, such as image/* or application/pdf. Empty: all but programs."`
 }
 
@@ -105,8 +105,8 @@ func defaults() *Config {
 		Company: Company{Zone: "UTC", Language: "en"},
 		Gateway: Gateway{Listen: "127.0.0.1:8420", Data: "./data"},
 		Store:   Store{Kind: "bolt"},
-		Files:   Files{Max: 20 << 20},
-		Limits:  Limits{Age: 24 * time.Hour, Workers: 16},
+		Files:   Files{Max: bridge.DefaultMaxFile},
+		Limits:  Limits{Age: bridge.DefaultMaxAge, Workers: bridge.DefaultWorkers},
 		Log:     Log{Format: "text", Level: "info"},
 	}
 }

@@ -40,5 +40,8 @@ func Diff(old, next *Config) Difference {
 	if old.Store != next.Store {
 		d.Restart = append(d.Restart, "store")
 	}
+	if old.Log.Format != next.Log.Format {
+		d.Restart = append(d.Restart, "log.format")
+	}
 	return d
 }

@@ -1,0 +1,18 @@
+// Package adapters lists the adapters that there are. Adding one is one folder and one line here.
+package adapters
+
+import (
+	"github.com/hutong-im/hutong/adapters/desk"
+	"github.com/hutong-im/hutong/adapters/fake"
+	"github.com/hutong-im/hutong/adapters/webchat"
+	"github.com/hutong-im/hutong/bridge"
+)
+
+// Kinds are the kinds of adapter that a config may name.
+func Kinds() []bridge.Kind {
+	return []bridge.Kind{
+		desk.Kind(),
+		webchat.Kind(),
+		fake.Kind(),
+	}
+}
