@@ -166,9 +166,7 @@ func (v *visit) receipt(ctx context.Context, e Receipt) (*plan, error) {
 	if rec.Room == v.ref {
 		return nil, ignore("nothing changed") // their own message
 	}
-	// A network that first took a message and then failed is believed: failed goes over sent.
-	late := e.State == StateFailed && (rec.State == StateSent || rec.State == "")
-	if !e.State.Beats(rec.State) && !late {
+	if !e.State.Beats(rec.State) {
 		return nil, ignore("nothing changed")
 	}
 	reason := Tidy(e.Reason, maxReason)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -183,7 +184,7 @@ func (v *visit) judged(ctx context.Context, msg *Message) (Decision, error) {
 func (v *visit) tag(p *plan, tags []string) {
 	changed := false
 	for _, t := range tags {
-		if !contains(v.link.Tags, t) {
+		if !slices.Contains(v.link.Tags, t) {
 			v.link.Tags = append(v.link.Tags, t)
 			changed = true
 		}
@@ -191,15 +192,6 @@ func (v *visit) tag(p *plan, tags []string) {
 	if changed {
 		p.step.Links = []Link{*v.link}
 	}
-}
-
-func contains(list []string, s string) bool {
-	for _, x := range list {
-		if x == s {
-			return true
-		}
-	}
-	return false
 }
 
 // note keeps an internal note: a member's words in a thread, which the customer never sees. The first

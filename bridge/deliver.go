@@ -114,6 +114,9 @@ func (j *job) prepare(ctx context.Context) (bool, result) {
 			return true, r
 		}
 	}
+	if stop, r := j.findRoom(ctx); stop {
+		return true, r
+	}
 	if d.Message != 0 {
 		if err := j.load(ctx); errors.Is(err, ErrNotFound) {
 			return true, cancelled()
@@ -123,9 +126,6 @@ func (j *job) prepare(ctx context.Context) (bool, result) {
 		if d.Kind == KindSay && j.record.Recalled {
 			return true, cancelled()
 		}
-	}
-	if stop, r := j.findRoom(ctx); stop {
-		return true, r
 	}
 	if stop, r := j.findLedger(ctx); stop {
 		return true, r

@@ -23,8 +23,11 @@ const (
 // Final reports whether the delivery has left its lane.
 func (s State) Final() bool { return s != StatePending && s != StateHeld }
 
-// Beats reports whether s is news after old: a later step of the same way.
-func (s State) Beats(old State) bool { return stateRank(s) > stateRank(old) }
+// Beats reports whether s is news after old: a later step of the same way, or a failure that the
+// network told of after it had taken the message.
+func (s State) Beats(old State) bool {
+	return stateRank(s) > stateRank(old) || s == StateFailed && old == StateSent
+}
 
 func stateRank(s State) int {
 	switch s {

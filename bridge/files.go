@@ -73,8 +73,7 @@ func (b *Bridge) fetch(ctx context.Context, adapter string, f *File) (string, er
 	if cerr := body.Close(); err == nil {
 		err = cerr
 	}
-	var no *refusedFile
-	if errors.As(err, &no) {
+	if no, ok := errors.AsType[*refusedFile](err); ok {
 		return no.text, nil
 	}
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -69,7 +70,7 @@ func (v *visit) through(ctx context.Context, e Joined, card *Card, c *Contact, h
 			v.link.State = LinkAsked
 		}
 		v.link.Card, v.link.Hello = card.ID, hello
-		if card.Source != "" && !contains(v.link.Tags, card.Source) {
+		if card.Source != "" && !slices.Contains(v.link.Tags, card.Source) {
 			v.link.Tags = append(v.link.Tags, card.Source)
 		}
 	}

@@ -45,14 +45,6 @@ type item struct {
 	msg *Message
 }
 
-func (l *lane) size() int {
-	n := 0
-	for i := range l.items {
-		n += l.items[i].bytes()
-	}
-	return n
-}
-
 func (it *item) bytes() int {
 	if it.msg == nil {
 		return 0
@@ -94,11 +86,13 @@ func (t timers) Swap(i, j int) {
 	t[i], t[j] = t[j], t[i]
 	t[i].index, t[j].index = i, j
 }
+
 func (t *timers) Push(x any) {
 	l, _ := x.(*lane)
 	l.index = len(*t)
 	*t = append(*t, l)
 }
+
 func (t *timers) Pop() any {
 	old := *t
 	l := old[len(old)-1]

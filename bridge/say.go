@@ -287,6 +287,9 @@ func (j *job) hint(ctx context.Context) result {
 // ask shows a question with buttons, or asks in words.
 func (j *job) ask(ctx context.Context) result {
 	a := *j.item.d.Ask
+	if strings.HasPrefix(a.ID, askLink) && j.link != nil && j.link.State != LinkAsked {
+		return result{state: StateSent} // answered before it was shown
+	}
 	asker, ok := j.adapter.(Asker)
 	if !ok {
 		text := a.Text

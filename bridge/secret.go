@@ -29,7 +29,7 @@ func (s *Secret) UnmarshalText(text []byte) error {
 		*s = Secret{value: v}
 	case strings.HasPrefix(raw, "file:"):
 		name := strings.TrimPrefix(raw, "file:")
-		b, err := os.ReadFile(name)
+		b, err := os.ReadFile(name) //nolint:gosec // the administrator names the file
 		if err != nil {
 			return fmt.Errorf("read the secret: %w", err)
 		}
@@ -49,8 +49,13 @@ func (s Secret) IsZero() bool { return s.value == "" }
 // Literal reports whether the value stood in the config itself, where others may read it.
 func (s Secret) Literal() bool { return s.literal }
 
-func (s Secret) String() string               { return "***" }
-func (s Secret) GoString() string             { return "***" }
+// String keeps the value out of texts.
+func (s Secret) String() string { return "***" }
+
+// GoString keeps the value out of dumps.
+func (s Secret) GoString() string { return "***" }
+
+// MarshalText keeps the value out of files and answers.
 func (s Secret) MarshalText() ([]byte, error) { return []byte("***"), nil }
 
 // LogValue keeps the value out of logs.

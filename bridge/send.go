@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 )
 
@@ -206,10 +207,8 @@ func (b *Bridge) roomWith(ctx context.Context, ref RoomRef, side Side, link Link
 
 // add puts a link into the room; the first one is the current.
 func (r *Room) add(link LinkID) {
-	for _, l := range r.Links {
-		if l == link {
-			return
-		}
+	if slices.Contains(r.Links, link) {
+		return
 	}
 	r.Links = append(r.Links, link)
 	if r.Current == 0 {

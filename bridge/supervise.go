@@ -105,13 +105,11 @@ func (b *Bridge) start(ctx context.Context, s *seat) {
 	ctx, s.stop = context.WithCancel(ctx)
 	s.done = make(chan struct{})
 	s.set("starting", "", b.now())
-	b.seats.Add(1)
-	go func() {
-		defer b.seats.Done()
+	b.seats.Go(func() {
 		defer close(s.done)
 		b.supervise(ctx, s)
 		s.set("stopped", "", b.now())
-	}()
+	})
 }
 
 func (b *Bridge) supervise(ctx context.Context, s *seat) {
