@@ -103,7 +103,8 @@ func (e *export) data(ctx context.Context, by Actor, links []bridge.Link) error 
 		Links    []exportedLink   `json:"links"`
 	}{
 		e.contact.ID.String(), e.now(), by.String(), e.contact.Name, e.contact.Since,
-		e.contact.Tags, e.contact.Accounts, []exportedLink{},
+		e.contact.Tags, e.contact.Accounts,
+		[]exportedLink{},
 	}
 	for _, l := range links {
 		head.Links = append(head.Links, exportedLink{

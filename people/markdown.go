@@ -52,7 +52,9 @@ func paragraph(r bridge.Record, name string) string {
 		holds bool
 		text  string
 	}{
-		{r.Note, "internal note"}, {len(r.Edits) > 0, "edited"}, {r.Recalled, "recalled"},
+		{r.Note, "internal note"},
+		{len(r.Edits) > 0, "edited"},
+		{r.Recalled, "recalled"},
 		{r.State == bridge.StateFailed || r.State == bridge.StateUnknown, string(r.State)},
 	} {
 		if remark.holds {

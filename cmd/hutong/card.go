@@ -138,8 +138,13 @@ func (a *app) printCard(v cardView) error {
 		return printJSON(a.out, v)
 	}
 	return a.table([]row{
-		{"card", string(v.ID)}, {"link", v.URL}, {"member", string(v.Member)}, {"state", cardState(v)},
-		{"needs acceptance", yesNo(v.Acceptance)}, {"greeting", v.Greeting}, {"source", v.Source},
+		{"card", string(v.ID)},
+		{"link", v.URL},
+		{"member", string(v.Member)},
+		{"state", cardState(v)},
+		{"needs acceptance", yesNo(v.Acceptance)},
+		{"greeting", v.Greeting},
+		{"source", v.Source},
 	})
 }
 

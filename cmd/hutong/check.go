@@ -86,4 +86,3 @@ func (a *app) probe(ctx context.Context, c *config.Config, list map[string]bridg
 	}
 	return nil
 }
-

@@ -98,8 +98,13 @@ func (a *app) inside(ctx context.Context, c *config.Config) (*client, error) {
 	}
 	pipe := newPipe()
 	server := &http.Server{Handler: control{o}.handler(), ReadHeaderTimeout: headerWait}
-	done := make(chan error, 1)
-	go func() { done <- server.Serve(pipe) }()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if err := server.Serve(pipe); !errors.Is(err, http.ErrServerClosed) {
+			log.Error("commands are not answered", "err", err)
+		}
+	}()
 	transport := &http.Transport{DialContext: pipe.dial}
 	return &client{http: &http.Client{Transport: transport}, conf: c, close: func() error {
 		transport.CloseIdleConnections()

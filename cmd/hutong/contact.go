@@ -47,7 +47,7 @@ func (a *app) export(cmd *cobra.Command, gw *client, id, out string) (err error)
 	if err := gw.do(cmd.Context(), http.MethodGet, path, nil, &stock); err != nil {
 		return err
 	}
-	part, err := os.OpenFile(out+".part", os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	part, err := os.OpenFile(out+".part", os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600) //nolint:gosec // whoever types the command chooses the file
 	if err != nil {
 		return fmt.Errorf("write the export: %w", err)
 	}
@@ -171,7 +171,7 @@ func (a *app) confirm(stock stockView) error {
 	if _, err := fmt.Fprintf(a.err, "this removes for ever: %s\n", stock); err != nil {
 		return err
 	}
-	if in, ok := a.in.(*os.File); !ok || !term.IsTerminal(int(in.Fd())) { //nolint:gosec // descriptors are small numbers
+	if in, ok := a.in.(*os.File); !ok || !term.IsTerminal(int(in.Fd())) {
 		return usage("nothing was erased; say --yes to do it")
 	}
 	if _, err := fmt.Fprintf(a.err, "type %s to do it: ", stock.Contact); err != nil {

@@ -120,9 +120,16 @@ func (a *app) printDelivery(v deliveryView) error {
 		settled = v.Settled.Format(time.DateTime)
 	}
 	return a.table([]row{
-		{"delivery", v.ID}, {"what", string(v.Kind) + " to the " + v.To}, {"adapter", v.Adapter}, {"link", v.Link},
-		{"message", v.Message}, {"state", string(v.State)}, {"because", v.Reason}, {"tries", strconv.Itoa(v.Attempts)},
-		{"accepted", v.Accepted.Format(time.DateTime)}, {"settled", settled},
+		{"delivery", v.ID},
+		{"what", string(v.Kind) + " to the " + v.To},
+		{"adapter", v.Adapter},
+		{"link", v.Link},
+		{"message", v.Message},
+		{"state", string(v.State)},
+		{"because", v.Reason},
+		{"tries", strconv.Itoa(v.Attempts)},
+		{"accepted", v.Accepted.Format(time.DateTime)},
+		{"settled", settled},
 	})
 }
 

@@ -31,14 +31,12 @@ func usage(format string, args ...any) error { return &usageError{fmt.Sprintf(fo
 
 // exitCode is what scripts see of an error.
 func exitCode(err error) int {
-	var wrong *usageError
-	var mistakes config.Mistakes
 	switch {
 	case err == nil:
 		return exitDone
-	case errors.As(err, &wrong), errors.Is(err, people.ErrInvalid):
+	case is[*usageError](err), errors.Is(err, people.ErrInvalid):
 		return exitUsage
-	case errors.As(err, &mistakes):
+	case is[config.Mistakes](err):
 		return exitConfig
 	case errors.Is(err, bridge.ErrNotFound):
 		return exitNotFound
@@ -51,8 +49,7 @@ func exitCode(err error) int {
 // complaint is an error as it is printed. Mistakes of a config stand for themselves, one a line, as
 // editors and compilers' readers expect them.
 func complaint(err error) string {
-	var mistakes config.Mistakes
-	if errors.As(err, &mistakes) {
+	if mistakes, ok := errors.AsType[config.Mistakes](err); ok {
 		noun := "mistakes"
 		if len(mistakes) == 1 {
 			noun = "mistake"
@@ -60,4 +57,10 @@ func complaint(err error) string {
 		return fmt.Sprintf("%s\n%d %s", mistakes.Error(), len(mistakes), noun)
 	}
 	return "hutong: " + err.Error()
+}
+
+// is reports whether an error of that type is in the chain.
+func is[E error](err error) bool {
+	_, ok := errors.AsType[E](err)
+	return ok
 }

@@ -24,12 +24,12 @@ var errHeld = errors.New("another process holds it")
 // whoever has the lock may open the store. While another process has it, waiting is called once with
 // who that is, and lockFolder waits; without waiting it returns errHeld.
 func lockFolder(ctx context.Context, dir string, waiting func(holder string)) (*os.File, error) {
-	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600) //nolint:gosec // the operator chooses the folder
 	if err != nil {
 		return nil, fmt.Errorf("lock the data folder: %w", err)
 	}
 	for told := false; ; told = true {
-		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) //nolint:gosec // descriptors are small numbers
+		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 		if err == nil {
 			return f, sign(f)
 		}

@@ -27,5 +27,5 @@ func (a *app) bar(what string, bytes int64) *progressbar.ProgressBar {
 
 func isTerminal(w any) bool {
 	f, ok := w.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd())) //nolint:gosec // descriptors are small numbers
+	return ok && term.IsTerminal(int(f.Fd()))
 }

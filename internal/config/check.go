@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"io"
 	"mime"
 	"net"
 	"net/url"
@@ -11,6 +12,8 @@ import (
 	"strings"
 	"text/template"
 	"time"
+
+	"github.com/hutong-im/hutong/bridge"
 )
 
 // check finds what is wrong although each value can be read, and fills in what follows from others.
@@ -40,28 +43,25 @@ func (c *Config) check(r *report) {
 
 // checkWords compares each Word with the enum of its field.
 func checkWords(r *report, key string, v reflect.Value) {
-	switch v.Kind() {
-	case reflect.Struct:
-		for i := range v.NumField() {
-			f := v.Type().Field(i)
-			name := f.Tag.Get("yaml")
-			if !f.IsExported() || name == "" || name == "-" {
-				continue
-			}
-			at := join(key, name)
-			if f.Type == reflect.TypeFor[Word]() {
-				checkWord(r, at, v.Field(i).String(), enumOf(f))
-				continue
-			}
-			checkWords(r, at, v.Field(i))
-		}
-	case reflect.Slice:
-		if v.Type() == reflect.TypeFor[Adapters]() {
-			return
-		}
+	if v.Kind() == reflect.Slice {
 		for i := range v.Len() {
 			checkWords(r, index(key, i), v.Index(i))
 		}
+	}
+	if v.Kind() != reflect.Struct {
+		return
+	}
+	for i := range v.NumField() {
+		f := v.Type().Field(i)
+		name := f.Tag.Get("yaml")
+		if !f.IsExported() || name == "" || name == "-" {
+			continue
+		}
+		if f.Type == reflect.TypeFor[Word]() {
+			checkWord(r, join(key, name), v.Field(i).String(), enumOf(f))
+			continue
+		}
+		checkWords(r, join(key, name), v.Field(i))
 	}
 }
 
@@ -166,10 +166,18 @@ func isEverywhere(host string) bool {
 }
 
 func (c *Config) checkLabels(r *report) {
-	for key, text := range map[string]string{"labels.member": c.Labels.Member, "labels.contact": c.Labels.Contact} {
-		if _, err := template.New(key).Parse(text); err != nil {
-			r.mistake(key, "is no template: %s", strings.TrimPrefix(err.Error(), fmt.Sprintf("template: %s:", key)))
-		}
+	checkLabel(r, "labels.member", c.Labels.Member)
+	checkLabel(r, "labels.contact", c.Labels.Contact)
+}
+
+func checkLabel(r *report, key, text string) {
+	t, err := template.New(key).Option("missingkey=error").Parse(text)
+	if err == nil {
+		err = t.Execute(io.Discard, bridge.LabelData{Name: "x"})
+	}
+	if err != nil {
+		r.mistake(key, "is no template over .Name .Title .Department .Remark .Network .Company: %s",
+			strings.TrimPrefix(err.Error(), fmt.Sprintf("template: %s:", key)))
 	}
 }
 

@@ -30,11 +30,11 @@ func (d *decoder) decode(n ast.Node, key string, v reflect.Value) {
 	if !d.plain(n, key) {
 		return
 	}
-	if s, ok := v.Addr().Interface().(selfDecoder); ok {
+	if s, ok := reflect.TypeAssert[selfDecoder](v.Addr()); ok {
 		s.decode(d, n, key)
 		return
 	}
-	if t, ok := v.Addr().Interface().(encoding.TextUnmarshaler); ok {
+	if t, ok := reflect.TypeAssert[encoding.TextUnmarshaler](v.Addr()); ok {
 		d.text(n, key, t)
 		return
 	}
