@@ -12,12 +12,16 @@ import (
 	"github.com/hutong-im/hutong/internal/httpx/browser"
 )
 
-// What a customer may write when asking: a name as long as networks allow (Mattermost's 64), and a
-// line or two of hello.
+// What a customer may write when asking: a name as long as networks allow (Mattermost's 64), and a hello
+// that the gateway keeps whole.
 const (
 	maxName  = 64
-	maxHello = 500
+	maxHello = 200
 )
+
+// errNobodyFree is a request that was understood, but led to no conversation: the member has as many
+// customers as they may have.
+var errNobodyFree = errors.New("the request led to no conversation")
 
 // cardData is what the card's page shows.
 type cardData struct {
@@ -120,8 +124,8 @@ func (c *Webchat) roomWith(ctx context.Context, u bridge.UserID, v bridge.CardVi
 // sameMember reports whether the conversation's other end is who the card is of: by the verify token
 // where it names the member, else by the label, which is how customers tell people apart too.
 func sameMember(room bridge.RoomView, v bridge.CardView) bool {
-	if room.Verify != "" && room.Verify == v.Verify {
-		return true
+	if room.Verify != "" && v.Verify != "" {
+		return room.Verify == v.Verify
 	}
 	return room.Other.Text != "" && room.Other.Text == v.Label.Text && room.Other.Name == v.Label.Name
 }
@@ -164,6 +168,11 @@ func (c *Webchat) join(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	room, err := c.begin(w, r, v, data, form.Get("id"))
+	if errors.Is(err, errNobodyFree) {
+		data.Problem = "nobody_free"
+		c.cardPage(w, r, http.StatusConflict, data)
+		return
+	}
 	if errors.Is(err, bridge.ErrRefused) {
 		data.Problem = "card_gone_text"
 		c.cardPage(w, r, http.StatusForbidden, data)
@@ -214,10 +223,11 @@ func (c *Webchat) begin(w http.ResponseWriter, r *http.Request, v bridge.CardVie
 		return "", err
 	}
 	// The gateway joins the pair of customer and member: it may know them by another room.
-	if known, err := c.roomWith(ctx, u, v); err == nil {
-		room = known
+	known, err := c.roomWith(ctx, u, v)
+	if errors.Is(err, bridge.ErrNotFound) {
+		return "", errNobodyFree
 	}
-	return room, nil
+	return known, err
 }
 
 // validToken reports whether a page made the token: 32 hex digits of 128 random bits.

@@ -72,6 +72,10 @@ export class Log {
     this.place(`notice ${Math.random()}`, notice(text), this.newest());
     if (end) this.toEnd();
   }
+  /** keep takes away what waited here and does not any more. */
+  keep(ids) {
+    for (const [key, row] of this.rows) if (row.dataset.order === '~' && !ids.includes(key)) this.drop(key);
+  }
   drop(key) {
     this.rows.get(key)?.remove();
     this.rows.delete(key);

@@ -80,7 +80,9 @@ export class Talk {
     if (first || this.log.lines.size === 0) this.more = got.more;
     this.show(got.room);
     this.log.put(got.lines, first);
-    for (const item of this.outbox.of(room)) this.log.waiting(item);
+    const waits = this.outbox.of(room);
+    this.log.keep(waits.map((i) => i.id)); // a command is taken, and is no part of the history
+    for (const item of waits) this.log.waiting(item);
     if (first) this.log.toEnd();
     $('older').hidden = !this.more;
     this.receipts();
@@ -173,8 +175,8 @@ export class Talk {
     if (!e.own && !e.as && !e.files) this.log.say(e.text); // the gateway itself: not part of the history
     const here = () => this.room !== e.room || this.log.byMsg(e.msg) || (!e.own && !e.as);
     // The history knows the message before this event comes, and what it is called here a moment after.
-    for (const wait of [0, 250, 1000, 3000]) {
-      if (wait) await new Promise((done) => setTimeout(done, wait));
+    for (const wait of [20, 100, 350, 1200, 4000]) {
+      await new Promise((done) => setTimeout(done, wait));
       if (here()) return;
       await this.sync();
     }

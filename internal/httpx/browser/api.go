@@ -35,8 +35,11 @@ func (c *Chat) Mount(mux *http.ServeMux, prefix string) {
 	post("seen", c.seen)
 	post("typing", c.typing)
 	post("answer", c.answer)
-	post("leave", c.leave)
-	post("pin", c.pin)
+	if c.opts.Side == bridge.ContactSide {
+		post("leave", c.leave)
+	} else {
+		post("pin", c.pin)
+	}
 	post("upload", c.upload)
 	mux.Handle("GET "+prefix+"/live", c.signed(func(w http.ResponseWriter, r *http.Request, u bridge.UserID) error {
 		c.live.Serve(w, r, string(u))
@@ -185,8 +188,11 @@ func viewAsks(v bridge.RoomView, stored []asked) []askView {
 	known := false
 	for _, a := range stored {
 		request := v.AskID != "" && a.Ask.ID == v.AskID
+		if a.Request && !request {
+			continue // answered elsewhere
+		}
 		known = known || request
-		out = append(out, askView{ID: a.Ask.ID, Text: a.Ask.Text, Choices: a.Ask.Choices, Request: request})
+		out = append(out, askView{ID: a.Ask.ID, Msg: a.Msg, Text: a.Ask.Text, Choices: a.Ask.Choices, Request: request})
 	}
 	if v.AskID != "" && !known {
 		out = append(out, askView{ID: v.AskID, Request: true, Choices: []bridge.Choice{

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"sync"
@@ -87,7 +88,7 @@ func msgID(key string) bridge.MsgID {
 
 // Run lets pages connect and post until ctx ends, then waits for what they had begun.
 func (c *Chat) Run(ctx context.Context, in bridge.Inbox) error {
-	c.gate.open(in)
+	c.gate.open(ctx, in)
 	err := c.live.Run(ctx)
 	c.gate.close()
 	return err
@@ -100,6 +101,11 @@ func (c *Chat) Caps() bridge.Caps {
 
 // Send tells the user's open pages that there is a message.
 func (c *Chat) Send(ctx context.Context, to bridge.RoomID, d bridge.Draft) ([]bridge.MsgID, error) {
+	for _, f := range d.Files {
+		if err := c.readable(f); err != nil {
+			return nil, err
+		}
+	}
 	id := msgID(d.Key)
 	text, more := cutText(d.Text)
 	e := lineEvent{
@@ -115,8 +121,39 @@ func (c *Chat) Send(ctx context.Context, to bridge.RoomID, d bridge.Draft) ([]br
 	return []bridge.MsgID{id}, nil
 }
 
+// readable reads a file once, so that nobody is shown one that cannot be opened.
+func (c *Chat) readable(f bridge.Attachment) error {
+	if f.Size > c.opts.MaxFile {
+		return bridge.Permanent(fmt.Errorf("file of %d bytes: %w", f.Size, bridge.ErrTooLarge))
+	}
+	if f.Open == nil {
+		return nil
+	}
+	r, err := f.Open()
+	if err != nil {
+		return fmt.Errorf("open a file: %w", err)
+	}
+	n, err := io.Copy(io.Discard, io.LimitReader(r, c.opts.MaxFile+1))
+	if err = errors.Join(err, r.Close()); err != nil {
+		return fmt.Errorf("read a file: %w", err)
+	}
+	if n > c.opts.MaxFile {
+		return bridge.Permanent(fmt.Errorf("file of more than %d bytes: %w", c.opts.MaxFile, bridge.ErrTooLarge))
+	}
+	return nil
+}
+
 // Edit tells pages that a message reads differently now.
 func (c *Chat) Edit(ctx context.Context, room bridge.RoomID, msg bridge.MsgID, d bridge.Draft) error {
+	u, err := userOf(room)
+	if err != nil {
+		return err
+	}
+	if _, err := c.lobby.Line(ctx, u, room, msg); errors.Is(err, bridge.ErrNotFound) {
+		return bridge.Permanent(fmt.Errorf("the message to change: %w", err))
+	} else if err != nil {
+		return err
+	}
 	text, more := cutText(d.Text)
 	return c.publish(ctx, room, "edited", lineEvent{Room: room, Msg: msg, Text: text, More: more})
 }
@@ -211,13 +248,16 @@ func encode(v any) []byte {
 // errNotRunning is what a page gets while the gateway starts or stops: it keeps the text and tries again.
 var errNotRunning = errors.New("the gateway is starting or stopping: try again")
 
-// Receive brings an event to the road. nil = stored.
+// Receive brings an event to the road. nil = stored. It gives up when the page is gone or Run ends.
 func (c *Chat) Receive(ctx context.Context, e bridge.Event) error {
-	in, ok := c.gate.enter()
+	in, run, ok := c.gate.enter()
 	if !ok {
 		return errNotRunning
 	}
 	defer c.gate.leave()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(run, cancel)()
 	return in.Receive(ctx, e)
 }
 
@@ -225,28 +265,29 @@ func (c *Chat) Receive(ctx context.Context, e bridge.Event) error {
 type gate struct {
 	mu     sync.Mutex
 	in     bridge.Inbox
+	run    context.Context
 	inside sync.WaitGroup
 }
 
-func (g *gate) open(in bridge.Inbox) {
+func (g *gate) open(run context.Context, in bridge.Inbox) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.in = in
+	g.run, g.in = run, in
 }
 
 func (g *gate) close() {
-	g.open(nil)
+	g.open(nil, nil)
 	g.inside.Wait()
 }
 
-func (g *gate) enter() (bridge.Inbox, bool) {
+func (g *gate) enter() (bridge.Inbox, context.Context, bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.in == nil {
-		return nil, false
+	if g.in == nil || g.run.Err() != nil {
+		return nil, nil, false
 	}
 	g.inside.Add(1)
-	return g.in, true
+	return g.in, g.run, true
 }
 
 func (g *gate) leave() { g.inside.Done() }

@@ -96,6 +96,9 @@ func (m *marks) pin(room bridge.RoomID, on bool) bool {
 type asked struct {
 	Msg bridge.MsgID `json:"msg"`
 	Ask bridge.Ask   `json:"ask"`
+	// Request is set when it asks whether to accept the room's customer: it is over as soon as the
+	// gateway does not ask it any more, whoever answered.
+	Request bool `json:"request,omitempty"`
 }
 
 // maxAsks is how many questions wait in one room; the oldest gives way.
@@ -103,17 +106,22 @@ const maxAsks = 8
 
 // Ask shows a question with buttons on the user's pages until it is answered.
 func (c *Chat) Ask(ctx context.Context, room bridge.RoomID, key string, a bridge.Ask) ([]bridge.MsgID, error) {
-	if _, err := userOf(room); err != nil {
+	u, err := userOf(room)
+	if err != nil {
 		return nil, err
 	}
-	id := msgID(key)
-	err := c.asks.update(ctx, string(room), func(list *[]asked) bool {
+	v, err := c.lobby.Room(ctx, u, room)
+	if err != nil && !errors.Is(err, bridge.ErrNotFound) {
+		return nil, fmt.Errorf("look at the room: %w", err)
+	}
+	id, request := msgID(key), v.AskID != "" && v.AskID == a.ID
+	err = c.asks.update(ctx, string(room), func(list *[]asked) bool {
 		for _, old := range *list {
 			if old.Msg == id {
 				return false
 			}
 		}
-		*list = append(*list, asked{Msg: id, Ask: a})
+		*list = append(*list, asked{Msg: id, Ask: a, Request: request})
 		if n := len(*list); n > maxAsks {
 			*list = (*list)[n-maxAsks:]
 		}

@@ -59,6 +59,7 @@ type (
 
 	askView struct {
 		ID      string          `json:"id"`
+		Msg     bridge.MsgID    `json:"msg,omitempty"`
 		Text    string          `json:"text,omitempty"`
 		Choices []bridge.Choice `json:"choices"`
 		Request bool            `json:"request,omitempty"` // it is the customer's request to be accepted
