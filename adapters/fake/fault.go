@@ -49,6 +49,7 @@ func (n *Network) Fail(f Fault) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.faults = append(n.faults, f)
+	n.change()
 }
 
 // Heal ends all trouble.

@@ -30,8 +30,8 @@ func (n *Network) handle(ctx context.Context, c *call) (answer, *refusal) {
 	}
 	n.change()
 	n.mu.Unlock()
-	if n.opts.Echo == EchoFirst {
-		n.wait(ctx, echoed, 2*time.Second) // nobody listens perhaps
+	if echoed != nil && n.opts.Echo == EchoFirst {
+		n.wait(ctx, echoed, 200*time.Millisecond) // perhaps nobody hears
 	}
 	if met && fault.Trouble == Slow {
 		n.wait(ctx, nil, fault.Wait)
