@@ -37,6 +37,7 @@ var (
 	_ fs.NodeReaddirer = (*dirNode)(nil)
 	_ fs.NodeCreater   = (*dirNode)(nil)
 	_ fs.NodeMkdirer   = (*dirNode)(nil)
+	_ fs.NodeMknoder   = (*dirNode)(nil)
 	_ fs.NodeLinker    = (*dirNode)(nil)
 	_ fs.NodeUnlinker  = (*dirNode)(nil)
 	_ fs.NodeRmdirer   = (*dirNode)(nil)
@@ -175,6 +176,18 @@ func (d *dirNode) Create(ctx context.Context, name string, _, mode uint32, out *
 
 func (d *dirNode) Mkdir(ctx context.Context, name string, mode uint32, out *fuse.EntryOut) (*fs.Inode, syscall.Errno) {
 	n, errno := d.add(name, func() *node { return d.disk.newNode(syscall.S_IFDIR | mode&0o7777) })
+	if errno != 0 {
+		return nil, errno
+	}
+	return d.show(ctx, n, out), 0
+}
+
+// Mknod makes the sockets that programs listen at; other special files are not offered.
+func (d *dirNode) Mknod(ctx context.Context, name string, mode, _ uint32, out *fuse.EntryOut) (*fs.Inode, syscall.Errno) {
+	if kind := mode & syscall.S_IFMT; kind != syscall.S_IFSOCK && kind != syscall.S_IFREG {
+		return nil, syscall.EPERM
+	}
+	n, errno := d.add(name, func() *node { return d.disk.newNode(mode) })
 	if errno != 0 {
 		return nil, errno
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io/fs"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -257,6 +258,29 @@ func TestPlannedCut(t *testing.T) {
 	_ = f.Close()
 	b.cut(Drop)
 	b.want("f", "1ld")
+}
+
+func TestLyingDiskLosesWhatIsSynced(t *testing.T) {
+	b := mounted(t, 1)
+	b.put("f", "old", true)
+	b.disk.Lie()
+	b.put("f", "new", true)
+	b.want("f", "new")
+	b.cut(Drop)
+	b.want("f", "old")
+}
+
+func TestSockets(t *testing.T) {
+	b := mounted(t, 1)
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "unix", b.path("s"))
+	b.ok(err)
+	c, err := (&net.Dialer{}).DialContext(t.Context(), "unix", b.path("s"))
+	b.ok(err)
+	b.ok(c.Close())
+	b.ok(l.Close())
+	if _, err := os.Stat(b.path("s")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the socket is still there: %v", err)
+	}
 }
 
 func TestUnmountLosesNothing(t *testing.T) {
