@@ -27,7 +27,19 @@ func cloneCard(c bridge.Card) bridge.Card { return c }
 
 func cloneMessage(m bridge.Message) bridge.Message {
 	m.Files, m.Edits, m.Reactions = slices.Clone(m.Files), slices.Clone(m.Edits), slices.Clone(m.Reactions)
+	m.Out = cloneText(m.Out)
+	for i := range m.Edits {
+		m.Edits[i].Out = cloneText(m.Edits[i].Out)
+	}
 	return m
+}
+
+func cloneText(s *string) *string {
+	if s == nil {
+		return nil
+	}
+	c := *s
+	return &c
 }
 
 func cloneCopy(c bridge.Copy) bridge.Copy {

@@ -180,25 +180,10 @@ func raise(r *bridge.Record, state bridge.State, reason string) {
 // change alters a stored message.
 func (s *Store) change(c *bridge.Change) {
 	r := s.data.Records[c.ID]
-	if c.Edit != nil {
-		r.Edits = append(r.Edits, bridge.Edit{At: c.Edit.At, Text: r.Text})
-		r.Text = c.Edit.Text
-	}
-	if c.Recall {
-		r.Recalled = true
-	}
-	if c.Reaction != nil {
-		i := slices.Index(r.Reactions, *c.Reaction)
-		switch {
-		case c.Off && i >= 0:
-			r.Reactions = slices.Delete(r.Reactions, i, i+1)
-		case !c.Off && i < 0:
-			r.Reactions = append(r.Reactions, *c.Reaction)
-		}
-	}
+	old := r.Files
+	r.Apply(*c)
+	r.Message = cloneMessage(r.Message)
 	if c.Files != nil {
-		old := r.Files
-		r.Files = slices.Clone(c.Files)
 		s.hold(r.Files)
 		s.release(old, s.data.Loose)
 	}

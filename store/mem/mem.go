@@ -3,6 +3,7 @@ package mem
 import (
 	"context"
 	"encoding/gob"
+	"errors"
 	"fmt"
 	"io"
 	"sync"
@@ -43,6 +44,10 @@ type state struct {
 	Audit      []bridge.AuditEntry
 	KV         map[string]map[string]entry
 	Loose      map[string]bool // blobs whose last reference went away in a commit
+
+	// Blank are texts that are shown as nothing at all, by message: -1 is the message's own, others are
+	// of its edits. Only a backup has them, since gob takes a pointer to "" for none.
+	Blank map[bridge.MessageID][]int
 
 	// Orders of the above.
 	ContactIDs sorted[bridge.ContactID]
@@ -107,7 +112,36 @@ func Restore(r io.Reader) (*Store, error) {
 		return nil, fmt.Errorf("read backup of a memory store: %w", err)
 	}
 	s.data.fill()
+	for id, at := range s.data.Blank {
+		r := s.data.Records[id]
+		for _, i := range at {
+			switch {
+			case r == nil || i >= len(r.Edits):
+				return nil, errors.New("read backup of a memory store: it does not fit together")
+			case i < 0:
+				r.Out = new(string)
+			default:
+				r.Edits[i].Out = new(string)
+			}
+		}
+	}
 	return s, nil
+}
+
+// blank lists what Blank holds.
+func (s *state) blank() map[bridge.MessageID][]int {
+	out := make(map[bridge.MessageID][]int)
+	for id, r := range s.Records {
+		if r.Out != nil && *r.Out == "" {
+			out[id] = append(out[id], -1)
+		}
+		for i, e := range r.Edits {
+			if e.Out != nil && *e.Out == "" {
+				out[id] = append(out[id], i)
+			}
+		}
+	}
+	return out
 }
 
 // Backup writes everything, as of one moment. The store is locked against commits meanwhile.
@@ -117,7 +151,9 @@ func (s *Store) Backup(ctx context.Context, w io.Writer) error {
 	if err := s.usable(ctx); err != nil {
 		return err
 	}
-	if err := gob.NewEncoder(w).Encode(&s.data); err != nil {
+	data := s.data
+	data.Blank = data.blank()
+	if err := gob.NewEncoder(w).Encode(&data); err != nil {
 		return fmt.Errorf("write backup: %w", err)
 	}
 	return nil

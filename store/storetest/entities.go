@@ -197,35 +197,36 @@ func testChange(t T, k Kind) {
 	edited := start.Add(time.Minute)
 	want := bridge.Record{Message: *message(1, "s1", "one")}
 	want.ID = id
+	other := "[redacted]"
 	for _, c := range []struct {
 		name string
 		c    bridge.Change
-		then func()
 	}{
-		{"nothing", bridge.Change{}, func() {}},
-		{"edit", bridge.Change{Edit: &bridge.Edit{At: edited, Text: "two"}}, func() {
-			want.Text, want.Edits = "two", []bridge.Edit{{At: edited, Text: "one"}}
-		}},
-		{"edit again", bridge.Change{Edit: &bridge.Edit{At: edited, Text: ""}}, func() {
-			want.Text, want.Edits = "", append(want.Edits, bridge.Edit{At: edited, Text: "two"})
-		}},
-		{"reaction", bridge.Change{Reaction: &up}, func() { want.Reactions = []bridge.Reaction{up} }},
-		{"same reaction", bridge.Change{Reaction: &up}, func() {}},
-		{"another", bridge.Change{Reaction: &smile}, func() { want.Reactions = append(want.Reactions, smile) }},
-		{"one off", bridge.Change{Reaction: &up, Off: true}, func() { want.Reactions = []bridge.Reaction{smile} }},
-		{"off again", bridge.Change{Reaction: &up, Off: true}, func() {}},
-		{"files", bridge.Change{Files: files}, func() { want.Files = files }},
-		{"sent", bridge.Change{State: bridge.StateSent, Reason: "好"}, func() { want.State, want.Reason = bridge.StateSent, "好" }},
-		{"failed after sent", bridge.Change{State: bridge.StateFailed, Reason: "no"}, func() {}},
-		{"read", bridge.Change{State: bridge.StateRead}, func() { want.State, want.Reason = bridge.StateRead, "" }},
-		{"delivered after read", bridge.Change{State: bridge.StateDelivered}, func() {}},
-		{"recall", bridge.Change{Recall: true}, func() { want.Recalled = true }},
+		{"nothing", bridge.Change{}},
+		{"edit", bridge.Change{Edit: &bridge.Edit{At: edited, Text: "two", Out: &other}}},
+		{"edit again", bridge.Change{Edit: &bridge.Edit{At: edited, Text: ""}}},
+		{"reaction", bridge.Change{Reaction: &up}},
+		{"same reaction", bridge.Change{Reaction: &up}},
+		{"another", bridge.Change{Reaction: &smile}},
+		{"one off", bridge.Change{Reaction: &up, Off: true}},
+		{"off again", bridge.Change{Reaction: &up, Off: true}},
+		{"files", bridge.Change{Files: files}},
+		{"sent", bridge.Change{State: bridge.StateSent, Reason: "好"}},
+		{"held after sent", bridge.Change{State: bridge.StateHeld, Reason: "no"}},
+		{"read", bridge.Change{State: bridge.StateRead}},
+		{"delivered after read", bridge.Change{State: bridge.StateDelivered}},
+		{"recall", bridge.Change{Recall: true}},
 	} {
 		c.c.ID = id
 		e.do(bridge.Step{Change: &c.c})
-		c.then()
+		want.Apply(c.c)
+		if c.c.State != "" && c.c.State.Beats(want.State) {
+			want.State, want.Reason = c.c.State, c.c.Reason
+		}
 		e.equal(c.name, e.record(id), want)
 	}
+	e.equal("text", want.Text, "")
+	e.equal("state", want.State, bridge.StateRead)
 	e.refuses("a message that is not there", bridge.Step{Change: &bridge.Change{ID: id + 1, Recall: true}}, bridge.ErrNotFound)
 }
 

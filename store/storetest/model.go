@@ -209,7 +209,7 @@ func testModel(t T, k Kind) {
 		}
 		rnd := rand.New(rand.NewPCG(seed, 7))
 		for i := range 400 {
-			e.now = e.now.Add(time.Duration(rnd.IntN(3)) * time.Hour)
+			e.now = e.now.Add(time.Duration(rnd.IntN(3)) * 20 * time.Minute) // all of it within SeenFor
 			st := m.random(rnd, e.now)
 			before := *m
 			out, err := e.s.Commit(e.ctx, st)

@@ -103,7 +103,8 @@ func rich(l bridge.LinkID, src bridge.MsgID) *bridge.Message {
 		{Name: "../x", Type: "image/png", Ref: "media-1"},
 	}
 	m.ReplyTo, m.Note, m.Recalled = 5, true, true
-	m.Edits = []bridge.Edit{{At: start, Text: "旧"}}
+	shown, was := "", "先前"
+	m.Out, m.Edits = &shown, []bridge.Edit{{At: start, Text: "旧", Out: &was}, {At: start, Text: "更旧"}}
 	m.Reactions = []bridge.Reaction{{Side: bridge.ContactSide, Emoji: "👍"}}
 	return m
 }

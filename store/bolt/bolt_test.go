@@ -1,0 +1,33 @@
+package bolt_test
+
+import (
+	"io"
+	"testing"
+
+	"github.com/hutong-im/hutong/bridge"
+	"github.com/hutong-im/hutong/store/bolt"
+	"github.com/hutong-im/hutong/store/storetest"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// TestStore runs the whole contract, each test on files of its own. They are not synced: what syncing
+// is for, no test in a living process can see.
+func TestStore(t *testing.T) {
+	storetest.RunKind(t, storetest.Kind{
+		Durable: true,
+		Open: func(t storetest.T, dir string) bridge.Store {
+			s, err := bolt.Open(t.Context(), dir, bolt.Options{NoSync: true})
+			if err != nil {
+				t.Fatalf("open: %v", err)
+			}
+			return s
+		},
+		Restore: func(t storetest.T, r io.Reader, dir string) {
+			if err := bolt.Restore(r, dir); err != nil {
+				t.Fatalf("restore: %v", err)
+			}
+		},
+	})
+}
