@@ -3,6 +3,7 @@ package webchat
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"net/http/httptest"
 	"slices"
 	"sync"
@@ -196,7 +197,9 @@ func (n *network) Do(a adaptertest.Act) (bridge.MsgID, bool) {
 			}
 		}
 	case adaptertest.Join:
-		p.Form("/c/"+string(a.Card), "name", a.Name, "hello", a.Text)
+		p.Queue(func(context.Context) bool {
+			return p.Form("/c/"+string(a.Card), "name", a.Name, "hello", a.Text).Code == http.StatusSeeOther
+		})
 	case adaptertest.Leave:
 		later("leave", map[string]any{"id": n.nextID()})
 	}

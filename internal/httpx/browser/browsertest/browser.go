@@ -120,8 +120,9 @@ func (b *Browser) JSON(target string, v any) *httptest.ResponseRecorder {
 	return b.Do("POST", target, "application/json", bytes.NewReader(raw))
 }
 
-// Live reads live events until ctx ends or the stream does; last is the Last-Event-ID, or "". It
-// returns the id to come back with.
+// Live reads live events until ctx ends or the stream does; last is the Last-Event-ID, or "". Blocks
+// without an event, such as the first that says where the stream stands, have no name. It returns the id
+// to come back with.
 func (b *Browser) Live(ctx context.Context, target, last string, on func(name, data string)) string {
 	r, h := b.request(ctx, "GET", target, "", nil)
 	if last != "" {
@@ -145,7 +146,7 @@ func (b *Browser) Live(ctx context.Context, target, last string, on func(name, d
 		case field == "data":
 			data += value
 		case field == "" && value == "":
-			if name != "" {
+			if last != "" { // else the gateway does not run: come back later
 				on(name, data)
 			}
 			name, data = "", ""

@@ -56,9 +56,10 @@ func (f *Far) find(r bridge.RoomID, m bridge.MsgID) *bridge.Line {
 	return nil
 }
 
-func (f *Far) add(r bridge.RoomID, l bridge.Line, replyTo bridge.MsgID) {
+// add is false when the line is there already, or nobody to see it.
+func (f *Far) add(r bridge.RoomID, l bridge.Line, replyTo bridge.MsgID) bool {
 	if f.users[r] == "" || f.find(r, l.Msg) != nil {
-		return
+		return false
 	}
 	f.last = max(f.last+1, bridge.FirstID(time.Now()))
 	l.ID = bridge.MessageID(f.last)
@@ -66,6 +67,7 @@ func (f *Far) add(r bridge.RoomID, l bridge.Line, replyTo bridge.MsgID) {
 		l.ReplyTo = to.ID
 	}
 	f.lines[r] = append(f.lines[r], &l)
+	return true
 }
 
 // Sent notes what the adapter has said, and passes Send's answer on.
@@ -115,11 +117,17 @@ type hearing struct {
 }
 
 func (h hearing) Receive(ctx context.Context, e bridge.Event) error {
+	m, said := e.(bridge.MessageEvent)
+	if said { // the inbox's own test may look at once
+		h.f.mu.Lock()
+		said = h.f.add(m.Room, bridge.Line{Msg: m.Msg, Mine: true, At: m.At, Text: m.Text, Files: m.Files, State: bridge.StatePending}, m.ReplyTo)
+		h.f.mu.Unlock()
+	}
 	err := h.in.Receive(ctx, e)
-	if m, ok := e.(bridge.MessageEvent); ok && err == nil {
+	if said && err != nil {
 		h.f.mu.Lock()
 		defer h.f.mu.Unlock()
-		h.f.add(m.Room, bridge.Line{Msg: m.Msg, Mine: true, At: m.At, Text: m.Text, Files: m.Files, State: bridge.StatePending}, m.ReplyTo)
+		h.f.lines[m.Room] = slices.DeleteFunc(h.f.lines[m.Room], func(l *bridge.Line) bool { return l.Msg == m.Msg })
 	}
 	if j, ok := e.(bridge.Joined); ok && err == nil {
 		h.f.mu.Lock()

@@ -44,18 +44,30 @@ func NewPage(b *Browser, base string) *Page {
 func (p *Page) Run(ctx context.Context) {
 	var all sync.WaitGroup
 	defer all.Wait()
-	all.Go(func() { p.listen(ctx) })
-	all.Go(func() { p.post(ctx) })
+	listens := make(chan struct{})
+	all.Go(func() { p.listen(ctx, sync.OnceFunc(func() { close(listens) })) })
+	all.Go(func() {
+		select {
+		case <-listens: // so that the page sees what its posts lead to
+			// What is only of the moment is left out of a stream's first events: let it get beyond them.
+			pause(ctx, 20*time.Millisecond)
+			p.post(ctx)
+		case <-ctx.Done():
+		}
+	})
 }
 
-func (p *Page) listen(ctx context.Context) {
+func (p *Page) listen(ctx context.Context, begun func()) {
 	for ctx.Err() == nil {
 		p.mu.Lock()
 		since := p.since
 		once, cut := context.WithCancel(ctx)
 		p.cut = cut
 		p.mu.Unlock()
-		since = p.Live(once, p.Base+"/live", since, p.event)
+		since = p.Live(once, p.Base+"/live", since, func(name, data string) {
+			begun()
+			p.event(name, data)
+		})
 		cut()
 		p.mu.Lock()
 		p.since = since
@@ -139,9 +151,7 @@ func (p *Page) post(ctx context.Context) {
 
 // Later posts a value once the page runs, and again while the answer is "not now".
 func (p *Page) Later(name string, v func(ctx context.Context) (any, error)) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.outbox = append(p.outbox, func(ctx context.Context) bool {
+	p.Queue(func(ctx context.Context) bool {
 		body, err := v(ctx)
 		if err != nil {
 			return false
@@ -155,6 +165,13 @@ func (p *Page) Later(name string, v func(ctx context.Context) (any, error)) {
 		h.ServeHTTP(w, r)
 		return w.Code != http.StatusServiceUnavailable && w.Code != http.StatusTooManyRequests
 	})
+}
+
+// Queue lets the user do something once the page runs, and again while it returns false.
+func (p *Page) Queue(do func(ctx context.Context) bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.outbox = append(p.outbox, do)
 	select {
 	case p.wake <- struct{}{}:
 	default:
