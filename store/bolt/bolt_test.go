@@ -14,11 +14,18 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // TestStore runs the whole contract, each test on files of its own. They are not synced: what syncing
 // is for, no test in a living process can see.
-func TestStore(t *testing.T) {
-	storetest.RunKind(t, storetest.Kind{
+func TestStore(t *testing.T) { storetest.RunKind(t, kind(bolt.Options{NoSync: true})) }
+
+// TestStoreThatMerges runs it again with an index that is merged at every opportunity.
+func TestStoreThatMerges(t *testing.T) {
+	storetest.RunKind(t, kind(bolt.MergeAbove(bolt.Options{NoSync: true}, 1)))
+}
+
+func kind(o bolt.Options) storetest.Kind {
+	return storetest.Kind{
 		Durable: true,
 		Open: func(t storetest.T, dir string) bridge.Store {
-			s, err := bolt.Open(t.Context(), dir, bolt.Options{NoSync: true})
+			s, err := bolt.Open(t.Context(), dir, o)
 			if err != nil {
 				t.Fatalf("open: %v", err)
 			}
@@ -29,5 +36,5 @@ func TestStore(t *testing.T) {
 				t.Fatalf("restore: %v", err)
 			}
 		},
-	})
+	}
 }

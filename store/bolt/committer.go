@@ -73,7 +73,7 @@ func (s *Store) run() {
 	timer := time.NewTimer(idle)
 	defer timer.Stop()
 	for {
-		s.freeze(mergeAbove)
+		s.freeze(s.options.mergeAbove)
 		var first *op
 		var open bool
 		select {
@@ -96,7 +96,7 @@ func (s *Store) run() {
 
 // quiet works on the index while nothing else is to do, and reports whether there is more of it.
 func (s *Store) quiet() bool {
-	s.freeze(mergeIdle)
+	s.freeze(min(mergeIdle, s.options.mergeAbove))
 	if !s.ready(false) {
 		return false
 	}

@@ -55,7 +55,7 @@ func Verify(path string) error {
 	if err != nil {
 		return explain(path, err)
 	}
-	err = checkHeader(f)
+	_, err = readHeader(f)
 	if err = errors.Join(err, f.Close()); err != nil {
 		return explain(path, err)
 	}

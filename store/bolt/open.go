@@ -2,7 +2,6 @@ package bolt
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -40,6 +39,9 @@ type Options struct {
 	// NoSync leaves out every sync. What was committed may then be lost, and the file with it, when
 	// the power goes: it is for tests that must show that they would notice.
 	NoSync bool
+
+	// mergeAbove, if set, stands in for the constant, so that tests see much merging.
+	mergeAbove int
 }
 
 // Store is a bridge.Store in one file. Make one with Open.
@@ -90,6 +92,9 @@ func Open(ctx context.Context, dir string, o Options) (*Store, error) {
 		path: filepath.Join(dir, File), lock: lock, options: o, queue: make(chan *op, queueSize), stopped: make(chan struct{}),
 		staged: newGeneration(), merger: merger{plans: make(chan []entry, 1)},
 	}
+	if s.options.mergeAbove == 0 {
+		s.options.mergeAbove = mergeAbove
+	}
 	if err := s.open(); err != nil {
 		if s.db != nil {
 			err = errors.Join(err, s.db.Close())
@@ -105,6 +110,9 @@ func Open(ctx context.Context, dir string, o Options) (*Store, error) {
 const leastMap = 1 << 30
 
 func (s *Store) open() error {
+	if err := sweep(filepath.Dir(s.path)); err != nil {
+		return err
+	}
 	size, err := preread(s.path)
 	if err != nil {
 		return err
@@ -131,44 +139,6 @@ func (s *Store) open() error {
 
 // maxMap keeps 32-bit machines from being asked for more than they have.
 const maxMap = int64(1) << (30 + 10*(^uint(0)>>63))
-
-// preread reads the file once from end to end, and returns its size. Opening walks through it in
-// another order, which takes a cold disk 20 s/GiB instead of 0.7.
-func preread(path string) (int64, error) {
-	f, err := os.Open(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return 0, nil
-	}
-	if err != nil {
-		return 0, err
-	}
-	defer f.Close()
-	if err := checkHeader(f); err != nil {
-		return 0, err
-	}
-	n, err := io.Copy(io.Discard, f)
-	return n, err
-}
-
-// magic is what bbolt's two meta pages hold at offset 16, in the machine's byte order.
-const magic = 0xED0CDAED
-
-// checkHeader refuses what bbolt has not made. An empty file is one that bbolt was about to make.
-func checkHeader(f *os.File) error {
-	var b [20]byte
-	n, err := f.ReadAt(b[:], 0)
-	if n == 0 && errors.Is(err, io.EOF) {
-		return nil
-	}
-	if n == len(b) && binary.NativeEndian.Uint32(b[16:]) == magic {
-		return nil
-	}
-	page := int64(os.Getpagesize()) // the first meta page may be torn: the second counts then
-	if n, _ := f.ReadAt(b[:], page); n == len(b) && binary.NativeEndian.Uint32(b[16:]) == magic {
-		return nil
-	}
-	return ErrNotStore
-}
 
 // format makes a new file a store, and checks that an old one is.
 func (s *Store) format() error {

@@ -114,7 +114,7 @@ func Restore(r io.Reader, dir string) (err error) {
 		err = f.Sync()
 	}
 	if err == nil {
-		err = checkHeader(f)
+		_, err = readHeader(f)
 	}
 	if err = errors.Join(err, f.Close()); err != nil {
 		return fmt.Errorf("restore: %w", full(err))
