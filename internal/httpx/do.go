@@ -111,12 +111,15 @@ func Do(ctx context.Context, c *http.Client, req *http.Request, limit int64) (*R
 	return out, nil
 }
 
-// DoJSON is Do, and reads the answer into v. An answer that cannot be read is Unsure, but for GET and
+// DoJSON is Do, and reads the answer into v; nil takes any answer. One that cannot be read is Unsure, but for GET and
 // HEAD: the network has done something.
 func DoJSON(ctx context.Context, c *http.Client, req *http.Request, limit int64, v any) error {
 	resp, err := Do(ctx, c, req, limit)
 	if err != nil {
 		return err
+	}
+	if v == nil {
+		return nil
 	}
 	if err := json.Unmarshal(resp.Body, v); err != nil {
 		return lost(req, true, errors.New("the answer is not the JSON that was expected"))
