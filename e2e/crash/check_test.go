@@ -36,7 +36,12 @@ const settleTime = 60 * time.Second
 // arrived. Nobody may be talking.
 func (w *world) judge(p *gateway.Process) verdict {
 	w.t.Helper()
-	ctx, cancel := context.WithTimeout(w.t.Context(), settleTime)
+	return w.judgeWithin(p, settleTime)
+}
+
+func (w *world) judgeWithin(p *gateway.Process, d time.Duration) verdict {
+	w.t.Helper()
+	ctx, cancel := context.WithTimeout(w.t.Context(), d)
 	defer cancel()
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()

@@ -29,7 +29,7 @@ func after(d time.Duration, p *gateway.Process) {
 const randomKills = 120
 
 func TestKilledAtRandom(t *testing.T) {
-	w := newWorld(t, binary, t.TempDir())
+	w := newWorld(t, t.TempDir())
 	random := rand.New(rand.NewPCG(1, 2))
 	stop := w.talk(context.Background())
 	defer stop()
@@ -45,4 +45,20 @@ func TestKilledAtRandom(t *testing.T) {
 	t.Logf("%d kills in %s", randomKills, time.Since(begun).Round(time.Second))
 	stop()
 	w.pass(t, w.running(), "random kills")
+}
+
+// A store that forgets everything must be found out by the same means.
+func TestForgettingIsNoticed(t *testing.T) {
+	w := newWorldOn(t, t.TempDir(), "mem")
+	stop := w.talk(context.Background())
+	defer stop()
+	for range 5 {
+		p := w.running()
+		after(300*time.Millisecond, p)
+		p.Kill()
+	}
+	stop()
+	if v := w.judgeWithin(w.running(), 5*time.Second); !v.bad() {
+		t.Fatalf("five deaths without a store, and nothing is found wrong: %s", v)
+	}
 }

@@ -3,6 +3,8 @@ package crash
 import (
 	"context"
 	"fmt"
+	"io"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -41,7 +43,13 @@ type world struct {
 	pad    string // makes messages longer
 }
 
-func newWorld(t *testing.T, binary *gateway.Binary, data string) *world {
+func newWorld(t *testing.T, data string) *world {
+	t.Helper()
+	return newWorldOn(t, data, "bolt")
+}
+
+// newWorldOn is a world with a kind of store.
+func newWorldOn(t *testing.T, data, store string) *world {
 	t.Helper()
 	w := &world{t: t, nets: map[string]*fake.Network{}, ledger: newLedger()}
 	w.site = &gateway.Site{Binary: binary, Port: gateway.Port(t), Config: filepath.Join(t.TempDir(), "config.yaml")}
@@ -53,13 +61,13 @@ func newWorld(t *testing.T, binary *gateway.Binary, data string) *world {
 	config := fmt.Sprintf(`
 company: { name: ACME 贸易有限公司, short: ACME, zone: Asia/Shanghai, language: zh }
 gateway: { listen: "127.0.0.1:%d", url: "%s", data: "%s" }
-store: { kind: bolt }
+store: { kind: %s }
 adapters:
 %s
 members:
   - { id: %s, name: 李雷, title: 销售经理, accounts: { %s: %s }, serves: true }
 fallback: %s
-`, w.site.Port, w.site.URL(""), data, adapters.String(), member, team, member, member)
+`, w.site.Port, w.site.URL(""), data, store, adapters.String(), member, team, member, member)
 	if err := os.WriteFile(w.site.Config, []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -156,4 +164,20 @@ func (w *world) running(env ...string) *gateway.Process {
 	default:
 	}
 	return p
+}
+
+// get reads an address of the gateway.
+func (w *world) get(path string) (int, string) {
+	w.t.Helper()
+	req, err := http.NewRequestWithContext(w.t.Context(), http.MethodGet, w.site.URL(path), nil)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	resp, err := (&http.Client{Timeout: 10 * time.Second}).Do(req)
+	if err != nil {
+		return 0, err.Error()
+	}
+	defer func() { _ = resp.Body.Close() }()
+	body, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
+	return resp.StatusCode, string(body)
 }

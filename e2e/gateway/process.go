@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
@@ -137,13 +138,14 @@ func (p *Process) Log() string { return p.log.String() }
 // Out is the end of what the process wrote to its standard output.
 func (p *Process) Out() string { return p.out.String() }
 
+// trace is how the runtime begins each goroutine's part of a trace.
+var trace = regexp.MustCompile(`(?m)^\s*goroutine \d+ `)
+
 // Trace is the trace of a panic or of a fatal error in the log; "" when there is none.
 func (p *Process) Trace() string {
 	log := p.Log()
-	for _, sign := range []string{"panic: ", "fatal error: ", "unexpected fault address", "\ngoroutine "} {
-		if i := strings.Index(log, sign); i >= 0 {
-			return log[i:]
-		}
+	if at := trace.FindStringIndex(log); at != nil {
+		return log[max(0, at[0]-1000):]
 	}
 	return ""
 }
