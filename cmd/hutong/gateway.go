@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -32,14 +33,20 @@ type gateway struct {
 // newGateway opens adapters and addresses; nothing runs yet.
 func newGateway(ctx context.Context, a *app, c *config.Config, d *data, log *slog.Logger, level *slog.LevelVar, fail func(string)) (_ *gateway, err error) {
 	g := &gateway{kinds: a.kinds, log: log, level: level, meter: newMeter(), out: a.out, stop: a.stop}
-	if g.public, err = listenAt(ctx, c); err != nil {
-		return nil, err
+	var taken error
+	if g.public, taken = listenAt(ctx, c); taken == nil {
+		defer func() {
+			if err != nil {
+				err = errors.Join(err, g.public.Close())
+			}
+		}()
+	}
+	// Mistakes of the config are told first: they are more to mend than an address that is taken.
+	if g.office, err = openOffice(c, d, log, g.meter, fail); err != nil || taken != nil {
+		return nil, cmp.Or(err, taken)
 	}
 	if g.control, err = listenControl(ctx, c); err != nil {
-		return nil, errors.Join(err, g.public.Close())
-	}
-	if g.office, err = openOffice(c, d, log, g.meter, fail); err != nil {
-		return nil, errors.Join(err, g.public.Close(), g.control.Close())
+		return nil, err
 	}
 	g.meter.registry.MustRegister(newGauges(g.office))
 	return g, nil

@@ -96,7 +96,7 @@ func (o *office) signInLinks(ctx context.Context, m bridge.Member) ([]signInView
 // status says how everything does and what a person must do.
 func (o *office) status(ctx context.Context) statusView {
 	v := statusView{
-		Ready: true, Version: readBuild().Version, Since: o.since, Config: o.conf.Load().Path,
+		Ready: true, Version: readBuild().Version, Since: o.since, URL: o.url(), Config: o.conf.Load().Path,
 		Adapters: viewHealth(o.bridge.Health()), Lanes: viewDepth(o.bridge.Depth()),
 	}
 	if err := o.probe.check(ctx, o.store, o.now()); err != nil {

@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"time"
 
@@ -94,10 +93,7 @@ func (g *gateway) reload(ctx context.Context) {
 func (g *gateway) apply(ctx context.Context, next *config.Config) error {
 	old := g.conf.Load()
 	diff := config.Diff(old, next)
-	next.Gateway.Listen, next.Gateway.Data, next.Store = old.Gateway.Listen, old.Gateway.Data, old.Store
-	if strings.HasSuffix(next.Gateway.URL, ":0") {
-		next.Gateway.URL = old.Gateway.URL
-	}
+	next.KeepStarted(old)
 	keep := map[string]bridge.Adapter{}
 	for _, name := range diff.Same {
 		keep[name] = g.posts.Load().adapters[name]

@@ -99,7 +99,7 @@ func restoreInto(ctx context.Context, c *config.Config, dir string, in *tar.Read
 	if h, err := in.Next(); err != nil || h.Name != backupStore {
 		return 0, fmt.Errorf("no store in it; is it whole? (%w)", orEOF(err))
 	}
-	if err := restoreStore(ctx, string(c.Store.Kind), dir, in); err != nil {
+	if err := restoreStore(string(c.Store.Kind), dir, in); err != nil {
 		return 0, err
 	}
 	if err := verifyInChild(ctx, string(c.Store.Kind), dir); err != nil {

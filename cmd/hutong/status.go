@@ -51,7 +51,7 @@ func (v statusView) String() string {
 		word = "NOT READY"
 	}
 	now := clock()
-	fmt.Fprintf(&b, "%s, for %s\n", word, ago(v.Since, now))
+	fmt.Fprintf(&b, "%s at %s, for %s\n", word, v.URL, ago(v.Since, now))
 	if v.Store != "" {
 		fmt.Fprintf(&b, "store: %s\n", v.Store)
 	}

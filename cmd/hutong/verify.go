@@ -16,7 +16,7 @@ import (
 func (a *app) verifyCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "verify-store KIND DIR", Short: "look through a store that nobody has open", Hidden: true, Args: exactly("KIND", "DIR"),
-		RunE: func(cmd *cobra.Command, args []string) error { return verifyStore(cmd.Context(), args[0], args[1]) },
+		RunE: func(_ *cobra.Command, args []string) error { return verifyStore(args[0], args[1]) },
 	}
 }
 

@@ -78,6 +78,7 @@ type statusView struct {
 	Ready    bool          `json:"ready"`
 	Version  string        `json:"version"`
 	Since    time.Time     `json:"since"`
+	URL      string        `json:"url"`
 	Config   string        `json:"config"`
 	Store    string        `json:"store,omitempty"` // what is wrong with the store
 	Adapters []adapterView `json:"adapters"`

@@ -120,6 +120,7 @@ func (c *Config) checkGateway(r *report) {
 		host, port = "", "8420"
 	}
 	if c.Gateway.URL == "" {
+		c.derived = true
 		c.Gateway.URL = "http://localhost:" + port
 		if host != "" && !isLoopback(host) && !isEverywhere(host) {
 			c.Gateway.URL = "http://" + net.JoinHostPort(host, port)

@@ -27,8 +27,9 @@ type Config struct {
 	// Warnings are what is allowed but unwise.
 	Warnings Mistakes `yaml:"-"`
 
-	zone *time.Location
-	at   map[string]place
+	zone    *time.Location
+	derived bool // the URL was not written
+	at      map[string]place
 }
 
 // Company is who the employees work for, as customers see it.

@@ -45,3 +45,13 @@ func Diff(old, next *Config) Difference {
 	}
 	return d
 }
+
+// KeepStarted takes over from the running config what counts only after a restart, and the address that
+// follows from it.
+func (c *Config) KeepStarted(running *Config) {
+	c.Gateway.Listen, c.Gateway.Data = running.Gateway.Listen, running.Gateway.Data
+	c.Store, c.Log.Format = running.Store, running.Log.Format
+	if c.derived && running.derived {
+		c.Gateway.URL = running.Gateway.URL
+	}
+}

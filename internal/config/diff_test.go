@@ -64,6 +64,10 @@ adapters:
 			t.Errorf("%s = %v, want %v", c.what, c.got, c.want)
 		}
 	}
+	next.KeepStarted(old)
+	if d := Diff(old, next); len(d.Restart) > 0 || next.Gateway.URL != "http://localhost:8420" {
+		t.Errorf("after keeping what is started: %v, %s", d.Restart, next.Gateway.URL)
+	}
 	if d := Diff(old, old); len(d.Same) != 5 || len(d.New)+len(d.Gone)+len(d.Changed)+len(d.Restart) != 0 {
 		t.Errorf("a file against itself: %+v", d)
 	}
