@@ -7,10 +7,7 @@ import (
 	"github.com/hutong-im/hutong/bridge"
 	"github.com/hutong-im/hutong/store/bolt"
 	"github.com/hutong-im/hutong/store/storetest"
-	"go.uber.org/goleak"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // TestStore runs the whole contract, each test on files of its own. They are not synced: what syncing
 // is for, no test in a living process can see.
