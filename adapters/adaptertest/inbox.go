@@ -2,9 +2,8 @@ package adaptertest
 
 import (
 	"context"
-	"time"
-
 	"sync"
+	"time"
 
 	"github.com/hutong-im/hutong/bridge"
 )

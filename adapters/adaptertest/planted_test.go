@@ -78,7 +78,7 @@ func (n *toyNetwork) Config() bridge.Config {
 
 func (n *toyNetwork) Facts() adaptertest.Facts {
 	f := n.network.Facts()
-	f.Patience = 700 * time.Millisecond
+	f.Patience = 500 * time.Millisecond
 	return f
 }
 

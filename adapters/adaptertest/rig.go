@@ -251,11 +251,12 @@ func (b *buffer) lines() []string {
 		if json.Unmarshal([]byte(line), &fields) != nil {
 			continue
 		}
-		plain := line
+		var plain strings.Builder
+		plain.WriteString(line)
 		for _, v := range fields {
-			plain += fmt.Sprintf(" %v", v)
+			fmt.Fprintf(&plain, " %v", v)
 		}
-		out = append(out, plain)
+		out = append(out, plain.String())
 	}
 	return out
 }

@@ -113,10 +113,10 @@ type reply struct {
 
 func (a *toy) Caps() bridge.Caps {
 	c := bridge.Caps{MaxText: 4096, Count: bridge.UTF16}
-	switch a.bug {
-	case bytesNotUTF16:
+	if a.bug == bytesNotUTF16 {
 		c.Count = bridge.Bytes
-	case noLimit:
+	}
+	if a.bug == noLimit {
 		c.MaxText = 0
 	}
 	return c
@@ -125,7 +125,7 @@ func (a *toy) Caps() bridge.Caps {
 func (a *toy) Run(ctx context.Context, in bridge.Inbox) error {
 	if a.bug == ignoresCtx {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 		defer cancel()
 	}
 	if a.bug == goroutineStays {
@@ -194,10 +194,10 @@ func (a *toy) Send(ctx context.Context, to bridge.RoomID, d bridge.Draft) ([]bri
 	if err != nil {
 		return nil, err
 	}
-	switch a.bug {
-	case emptyID:
+	if a.bug == emptyID {
 		return []bridge.MsgID{""}, nil
-	case otherID:
+	}
+	if a.bug == otherID {
 		return []bridge.MsgID{"request-" + bridge.MsgID(d.Key)}, nil
 	}
 	return got.IDs, nil

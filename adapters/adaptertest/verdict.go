@@ -114,12 +114,12 @@ func checkLost(r *rig) {
 func checkSlow(r *rig) {
 	room, _ := r.ready()
 	r.trouble(Slow)
-	ctx, cancel := context.WithTimeout(context.Background(), 300*time.Millisecond)
+	ctx, cancel := context.WithTimeout(context.Background(), 150*time.Millisecond)
 	defer cancel()
 	began := time.Now()
 	d := r.loses(ctx, room)
 	if took := time.Since(began); took > r.facts.Patience {
-		r.Errorf("Send returned %v after it began, though ctx ended after 300 ms", took)
+		r.Errorf("Send returned %v after it began, though ctx ended after 150 ms", took)
 	}
 	r.shown(room, d.Text)
 	r.recovers(room)

@@ -16,8 +16,21 @@ func (a *core) as(profile string) bridge.Adapter {
 	switch profile {
 	case Full:
 		return &full{
-			a, hooked{a}, editor{a}, deleter{a}, reactor{a}, typer{a}, reader{a}, marker{a}, opener{a},
-			hinter{a}, asker{a}, fetcher{a}, finder{a}, prober{a}, inviter{a},
+			a,
+			hooked{a},
+			editor{a},
+			deleter{a},
+			reactor{a},
+			typer{a},
+			reader{a},
+			marker{a},
+			opener{a},
+			hinter{a},
+			asker{a},
+			fetcher{a},
+			finder{a},
+			prober{a},
+			inviter{a},
 		}
 	case Windowed:
 		return &windowed{a, hooked{a}, typer{a}, fetcher{a}, prober{a}, inviter{a}}

@@ -31,7 +31,7 @@ func (n *Network) handle(ctx context.Context, c *call) (answer, *refusal) {
 	n.change()
 	n.mu.Unlock()
 	if echoed != nil && n.opts.Echo == EchoFirst {
-		n.wait(ctx, echoed, 200*time.Millisecond) // perhaps nobody hears
+		n.wait(ctx, echoed, 50*time.Millisecond) // perhaps nobody hears
 	}
 	if met && fault.Trouble == Slow {
 		n.wait(ctx, nil, fault.Wait)

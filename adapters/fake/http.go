@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"net/http"
 	"net/url"
@@ -38,9 +39,7 @@ func (n *Network) Handler() http.Handler {
 		case no.cut:
 			panic(http.ErrAbortHandler) // how net/http is told to break the connection without an answer
 		default:
-			for k, v := range no.header() {
-				w.Header()[k] = v
-			}
+			maps.Copy(w.Header(), no.header())
 			httpx.WriteJSON(w, no.Status, no)
 		}
 	})

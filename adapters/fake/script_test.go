@@ -24,7 +24,6 @@ type relay struct {
 	mu     sync.Mutex
 	copies map[bridge.MsgID]bridge.MsgID // there, by what it is called here
 	origin map[bridge.MsgID]bridge.MsgID // here, by what the other side called it
-	home   bridge.RoomID
 }
 
 func (r *relay) Receive(ctx context.Context, e bridge.Event) error {

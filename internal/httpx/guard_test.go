@@ -46,7 +46,7 @@ func TestGuardRefuses(t *testing.T) {
 		srv.URL, "http://localhost" + port, "http://0.0.0.0" + port, "http://[::ffff:127.0.0.1]" + port, "http://2130706433" + port,
 		"http://169.254.169.254/latest/meta-data", "http://[::1]" + port, "file:///etc/passwd", "gopher://8.8.8.8/", "http://[64:ff9b::7f00:1]" + port,
 	} {
-		resp, err := c.Get(u) //nolint:noctx // the client's own time-out is enough for a test
+		resp, err := c.Get(u)
 		if err == nil {
 			_ = resp.Body.Close()
 			t.Errorf("%s: answered %d", u, resp.StatusCode)
@@ -71,7 +71,7 @@ func TestGuardRedirects(t *testing.T) {
 	defer srv.Close()
 	c := Guarded(GuardOptions{Loopback: true, Timeout: 5 * time.Second})
 	for path, want := range map[string]error{"/meta": bridge.ErrRefused, "/file": bridge.ErrRefused, "/loop": bridge.ErrRefused, "/once": nil} {
-		resp, err := c.Get(srv.URL + path) //nolint:noctx // see above
+		resp, err := c.Get(srv.URL + path)
 		if err == nil {
 			_ = resp.Body.Close()
 		}
@@ -101,7 +101,7 @@ func TestGuardLimits(t *testing.T) {
 	defer srv.Close()
 	c := Guarded(GuardOptions{Loopback: true, MaxBytes: 64, Timeout: 5 * time.Second})
 	for path, want := range map[string]error{"/fits": nil, "/known": bridge.ErrTooLarge, "/streamed": bridge.ErrTooLarge, "/bomb": bridge.ErrTooLarge} {
-		resp, err := c.Get(srv.URL + path) //nolint:noctx // see above
+		resp, err := c.Get(srv.URL + path)
 		n := 0
 		if err == nil {
 			var b []byte

@@ -70,9 +70,11 @@ func SameOrigin(h http.Handler, trusted ...string) (http.Handler, error) {
 
 // shown are the types that a browser may show in place when a stranger uploaded them: pictures and
 // sound that cannot hold script. SVG, HTML and PDF are not among them.
-var shown = []string{
-	"image/png", "image/jpeg", "image/gif", "image/webp", "image/avif",
-	"audio/mpeg", "audio/ogg", "audio/mp4", "audio/webm", "video/mp4", "video/webm",
+func shown() []string {
+	return []string{
+		"image/png", "image/jpeg", "image/gif", "image/webp", "image/avif",
+		"audio/mpeg", "audio/ogg", "audio/mp4", "audio/webm", "video/mp4", "video/webm",
+	}
 }
 
 // FileHeaders prepares an answer that carries a file that a stranger uploaded: shown in place only for
@@ -84,7 +86,7 @@ func FileHeaders(head http.Header, name, typ string) {
 		base = "application/octet-stream"
 	}
 	how := "attachment"
-	if slices.Contains(shown, base) {
+	if slices.Contains(shown(), base) {
 		how = "inline"
 	} else if !strings.HasPrefix(base, "text/plain") {
 		base = "application/octet-stream"
@@ -120,8 +122,7 @@ func fileName(name string) string {
 // ReadBody reads a request's body of at most limit bytes. More is bridge.ErrTooLarge.
 func ReadBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
-	var large *http.MaxBytesError
-	if errors.As(err, &large) {
+	if _, large := errors.AsType[*http.MaxBytesError](err); large {
 		return nil, fmt.Errorf("body: more than %d bytes: %w", limit, bridge.ErrTooLarge)
 	}
 	if err != nil {

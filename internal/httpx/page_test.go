@@ -12,7 +12,7 @@ import (
 )
 
 func TestSecure(t *testing.T) {
-	ok := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "ok") })
+	ok := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprint(w, "ok") })
 	get := func(p Policy) http.Header {
 		rec := httptest.NewRecorder()
 		Secure(ok, p).ServeHTTP(rec, httptest.NewRequest("GET", "/", nil))

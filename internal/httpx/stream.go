@@ -188,5 +188,5 @@ func (t *topic) holds(num uint64) bool { return t.last-num <= uint64(len(t.ring)
 // after lists what comes after num; the ring has no gaps, so it is a tail of it. It is copied, since
 // forgetting clears the ring's elements in place.
 func (t *topic) after(num uint64) []sse {
-	return append([]sse(nil), t.ring[len(t.ring)-int(t.last-num):]...)
+	return append([]sse(nil), t.ring[len(t.ring)-int(t.last-num):]...) //nolint:gosec // holds: at most len(ring)
 }

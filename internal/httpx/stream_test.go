@@ -85,8 +85,10 @@ func TestStreamDelivers(t *testing.T) {
 		if strings.Contains(b.String(), "message") {
 			t.Errorf("bob got alice's event: %q", b)
 		}
-		for k, v := range map[string]string{"Content-Type": "text/event-stream; charset=utf-8",
-			"Cache-Control": "no-store", "X-Accel-Buffering": "no"} {
+		for k, v := range map[string]string{
+			"Content-Type":  "text/event-stream; charset=utf-8",
+			"Cache-Control": "no-store", "X-Accel-Buffering": "no",
+		} {
 			if a.head.Get(k) != v {
 				t.Errorf("%s is %q, want %q", k, a.head.Get(k), v)
 			}
@@ -262,7 +264,7 @@ func TestStreamOverHTTP(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer resp.Body.Close()
+	defer func() { _ = resp.Body.Close() }()
 	var got strings.Builder
 	buf := make([]byte, 512)
 	for !strings.Contains(got.String(), "data: 1\n\n") {
