@@ -37,7 +37,7 @@ type dataOptions struct {
 // looked through by another process first: a torn file can end the process that reads it.
 func openData(ctx context.Context, c *config.Config, o dataOptions) (_ *data, err error) {
 	d := &data{dir: c.Gateway.Data}
-	if err := os.MkdirAll(d.dir, 0o700); err != nil {
+	if err := makeFolder(d.dir); err != nil {
 		return nil, fmt.Errorf("make the data folder: %w (choose another one at gateway.data)", err)
 	}
 	if d.lock, err = lockFolder(ctx, d.dir, o.waiting); err != nil {
@@ -54,7 +54,7 @@ func openData(ctx context.Context, c *config.Config, o dataOptions) (_ *data, er
 			return nil, err
 		}
 	}
-	if err := os.WriteFile(d.mark(), nil, 0o600); err != nil {
+	if err := d.setMark(); err != nil {
 		return nil, fmt.Errorf("write into the data folder: %w (may this user write there, and has the disk room?)", err)
 	}
 	if d.blobs, err = blob.Open(filepath.Join(d.dir, "blobs")); err != nil {
@@ -67,6 +67,41 @@ func openData(ctx context.Context, c *config.Config, o dataOptions) (_ *data, er
 }
 
 func (d *data) mark() string { return filepath.Join(d.dir, "unclean") }
+
+// setMark is durable: after the power went, the mark is what says that the store must be looked through.
+func (d *data) setMark() error {
+	if err := os.WriteFile(d.mark(), nil, 0o600); err != nil {
+		return err
+	}
+	return syncFolder(d.dir)
+}
+
+// makeFolder makes a folder and those above it, so that they are still there when the power goes: the
+// store cares for what is in its folder, not for the folder's own name.
+func makeFolder(dir string) error {
+	if _, err := os.Stat(dir); err == nil {
+		return nil
+	}
+	above := filepath.Dir(dir)
+	if above != dir {
+		if err := makeFolder(above); err != nil {
+			return err
+		}
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
+		return err
+	}
+	return syncFolder(above)
+}
+
+// syncFolder makes the names in a folder durable.
+func syncFolder(dir string) error {
+	f, err := os.Open(dir) //nolint:gosec // the operator chooses the folder
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}
 
 // close closes the store cleanly and gives the folder back.
 func (d *data) close() error {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -48,9 +49,7 @@ func TestDocumentedExamplesLoad(t *testing.T) {
 	}
 	for _, b := range blocks {
 		all := sections(blocks[0][1])
-		for key, text := range sections(b[1]) {
-			all[key] = text
-		}
+		maps.Copy(all, sections(b[1]))
 		var file strings.Builder
 		for _, text := range all {
 			file.WriteString(text)

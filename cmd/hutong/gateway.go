@@ -46,7 +46,8 @@ func newGateway(ctx context.Context, a *app, c *config.Config, d *data, log *slo
 		return nil, cmp.Or(err, taken)
 	}
 	if g.control, err = listenControl(ctx, c); err != nil {
-		return nil, err
+		g.log.Error("commands do not reach this gateway while it runs; everything else works", "err", err)
+		err = nil
 	}
 	g.meter.registry.MustRegister(newGauges(g.office))
 	return g, nil
@@ -74,7 +75,9 @@ func (g *gateway) work(ctx context.Context, o runOptions) error {
 	commands := &http.Server{Handler: control{g.office}.handler(), ReadHeaderTimeout: headerWait}
 	part("road", g.bridge.Run)
 	part("web server", func(ctx context.Context) error { return serve(ctx, web, g.public, o.grace) })
-	part("control socket", func(ctx context.Context) error { return serve(ctx, commands, g.control, o.grace) })
+	if g.control != nil {
+		part("control socket", func(ctx context.Context) error { return serve(ctx, commands, g.control, o.grace) })
+	}
 	part("config", g.watch)
 	part("upkeep", g.upkeep)
 	if o.pprof != "" {

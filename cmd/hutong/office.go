@@ -25,6 +25,8 @@ type office struct {
 	probe  storeProbe
 	now    func() time.Time
 	fail   func(name string) // of crash tests
+
+	rejected atomic.Pointer[string] // why the file as it is now was not taken over
 }
 
 // openOffice makes the gateway over open data, with its adapters opened but not running.
@@ -102,6 +104,9 @@ func (o *office) status(ctx context.Context) statusView {
 	if err := o.probe.check(ctx, o.store, o.now()); err != nil {
 		v.Ready = false
 		v.Store = storeTodo(err, o.data.dir)
+	}
+	if why := o.rejected.Load(); why != nil {
+		v.Rejected = *why
 	}
 	for _, a := range v.Adapters {
 		if a.Todo != "" || a.State == "failed" {

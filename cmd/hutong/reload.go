@@ -78,16 +78,19 @@ func (g *gateway) reload(ctx context.Context) {
 		err = g.apply(ctx, next)
 	}
 	if err == nil {
+		g.rejected.Store(nil)
 		return
 	}
-	var mistakes config.Mistakes
-	if !errors.As(err, &mistakes) {
+	mistakes, ok := errors.AsType[config.Mistakes](err)
+	if !ok {
 		g.log.Error("the config was not taken over; the old one stays", "err", err)
+		g.rejected.Store(new(err.Error()))
 		return
 	}
 	for _, m := range mistakes {
 		g.log.Error("the config was not taken over; the old one stays", "mistake", m.String())
 	}
+	g.rejected.Store(new(fmt.Sprintf("%d mistakes, hutong check lists them", len(mistakes))))
 }
 
 func (g *gateway) apply(ctx context.Context, next *config.Config) error {

@@ -48,7 +48,7 @@ func (a *app) restore(ctx context.Context, c *config.Config, name string) (err e
 		return fmt.Errorf("read the backup: %w", err)
 	}
 	dir := c.Gateway.Data
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := makeFolder(dir); err != nil {
 		return fmt.Errorf("make the data folder: %w", err)
 	}
 	lock, err := lockFolder(ctx, dir, nil)

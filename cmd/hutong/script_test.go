@@ -99,7 +99,7 @@ func await(ts *testscript.TestScript, neg bool, args []string) {
 			found = found || a.Name == args[1] && a.State == "running"
 		}
 		if found == neg {
-			return fmt.Errorf("adapters are %+v (%v)", v.Adapters, err)
+			return errors.Join(fmt.Errorf("adapters are %+v", v.Adapters), err)
 		}
 		return nil
 	})
@@ -114,7 +114,7 @@ func fetch(ts *testscript.TestScript, neg bool, args []string) {
 	if args[0] == "-json" {
 		req.Header.Set("Accept", "application/json")
 	}
-	res, err := http.DefaultClient.Do(req)
+	res, err := (&http.Client{Timeout: patience}).Do(req)
 	ts.Check(err)
 	defer func() { ts.Check(res.Body.Close()) }()
 	body, err := io.ReadAll(res.Body)

@@ -55,6 +55,9 @@ func (v statusView) String() string {
 	if v.Store != "" {
 		fmt.Fprintf(&b, "store: %s\n", v.Store)
 	}
+	if v.Rejected != "" {
+		fmt.Fprintf(&b, "config: %s is not what runs: %s\n", v.Config, v.Rejected)
+	}
 	for _, ad := range v.Adapters {
 		fmt.Fprintf(&b, "%s (%s): %s for %s, last event %s, %d waiting\n",
 			ad.Name, ad.Kind, ad.State, ago(ad.Since, now), lastEvent(ad.LastEvent, now), ad.Waiting)

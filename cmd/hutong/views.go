@@ -80,7 +80,8 @@ type statusView struct {
 	Since    time.Time     `json:"since"`
 	URL      string        `json:"url"`
 	Config   string        `json:"config"`
-	Store    string        `json:"store,omitempty"` // what is wrong with the store
+	Rejected string        `json:"rejected,omitempty"` // why the config file as it is now is not what runs
+	Store    string        `json:"store,omitempty"`    // what is wrong with the store
 	Adapters []adapterView `json:"adapters"`
 	Lanes    lanesView     `json:"lanes"`
 }
