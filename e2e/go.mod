@@ -1,6 +1,6 @@
 module github.com/hutong-im/hutong/e2e
 
-go 1.26.0
+go 1.26.7
 
 require (
 	github.com/hanwen/go-fuse/v2 v2.12.1

@@ -26,7 +26,7 @@ func after(d time.Duration, p *gateway.Process) {
 }
 
 // randomKills is how often the gateway is killed at a random moment.
-const randomKills = 120
+const randomKills = 150
 
 func TestKilledAtRandom(t *testing.T) {
 	w := newWorld(t, t.TempDir())
