@@ -148,6 +148,7 @@ func NewNetwork(o Options) (*Network, error) {
 func (n *Network) Close() {
 	n.cancel()
 	n.pushes.Wait()
+	n.listen(nil)
 }
 
 // Caps are the limits that the network enforces.

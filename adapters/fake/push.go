@@ -149,6 +149,9 @@ func (n *Network) waiting(limit int) []Event {
 func (n *Network) listen(s sink) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	if old, ok := n.sink.(*remote); ok {
+		old.client.CloseIdleConnections()
+	}
 	n.sink = s
 	for _, r := range n.rooms {
 		n.start(r)
@@ -163,6 +166,14 @@ func (n *Network) unlisten(s sink) {
 	if n.sink == s {
 		n.sink = nil
 	}
+}
+
+// Hearing reports whether there is somebody to bring events to: a hook, or an adapter in process that
+// runs. An adapter that polls is not known until it asks.
+func (n *Network) Hearing() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.sink != nil
 }
 
 // SetHook makes the network call a hook at an address: "http://127.0.0.1:8420/hook/NAME". "" ends it.
