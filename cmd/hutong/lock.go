@@ -31,7 +31,8 @@ func lockFolder(ctx context.Context, dir string, waiting func(holder string)) (*
 	for told := false; ; told = true {
 		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 		if err == nil {
-			return f, sign(f)
+			sign(f)
+			return f, nil
 		}
 		if !errors.Is(err, unix.EWOULDBLOCK) {
 			return nil, errors.Join(fmt.Errorf("lock the data folder %s: %w", dir, err), f.Close())
@@ -51,13 +52,11 @@ func lockFolder(ctx context.Context, dir string, waiting func(holder string)) (*
 	}
 }
 
-// sign writes who holds the lock, for those who wait.
-func sign(f *os.File) error {
-	if err := f.Truncate(0); err != nil {
-		return fmt.Errorf("lock the data folder: %w", err)
+// sign writes who holds the lock, for those who wait. On a full disk they are not told.
+func sign(f *os.File) {
+	if err := f.Truncate(0); err == nil {
+		_, _ = f.WriteAt(fmt.Appendf(nil, "process %d\n", os.Getpid()), 0)
 	}
-	_, err := f.WriteAt(fmt.Appendf(nil, "process %d\n", os.Getpid()), 0)
-	return err
 }
 
 func holderOf(f *os.File) string {

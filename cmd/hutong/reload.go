@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -30,10 +31,7 @@ func (g *gateway) watch(ctx context.Context) error {
 	signal.Notify(hup, syscall.SIGHUP)
 	defer signal.Stop(hup)
 	path := g.conf.Load().Path
-	last, err := os.ReadFile(path) //nolint:gosec // the file that the gateway was started with
-	if err != nil {
-		return fmt.Errorf("read the config: %w", err)
-	}
+	last := g.conf.Load().Text
 	var events chan fsnotify.Event
 	var errs chan error
 	if w, err := fsnotify.NewWatcher(); err != nil {
@@ -45,19 +43,20 @@ func (g *gateway) watch(ctx context.Context) error {
 		}
 		events, errs = w.Events, w.Errors
 	}
-	settled := time.NewTimer(0)
-	<-settled.C
+	settled := time.NewTimer(settleTime) // it may have changed since it was read
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-events:
-			settled.Reset(settleTime)
+		case e := <-events:
+			if concerns(e.Name, path) {
+				settled.Reset(settleTime)
+			}
 		case err := <-errs:
 			g.log.Warn("watching the config file", "err", err)
 			settled.Reset(settleTime)
 		case <-hup:
-			last, _ = os.ReadFile(path) //nolint:gosec // as above; reload tells the error
+			last, _ = os.ReadFile(path) //nolint:gosec // the file that the gateway was started with; reload tells the error
 			g.reload(ctx)
 		case <-settled.C:
 			text, err := os.ReadFile(path) //nolint:gosec // as above
@@ -68,6 +67,13 @@ func (g *gateway) watch(ctx context.Context) error {
 			g.reload(ctx)
 		}
 	}
+}
+
+// concerns reports whether a name in the folder is that of the config, or of the link through which
+// Kubernetes replaces mounted files ("..data"). A store in the same folder writes all the time.
+func concerns(name, path string) bool {
+	base := filepath.Base(name)
+	return base == filepath.Base(path) || strings.HasPrefix(base, "..")
 }
 
 // reload reads the config and takes over what is different. Whatever is wrong with it is told, and

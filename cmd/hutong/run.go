@@ -58,7 +58,9 @@ func (a *app) run(ctx context.Context, o runOptions) (err error) {
 	if err != nil {
 		return err
 	}
+	waited := false
 	d, err := openData(ctx, c, dataOptions{log: log, fail: fail, waiting: func(holder string) {
+		waited = true
 		log.Info("standby: another process has the data; waiting to take over", "data", c.Gateway.Data, "holder", holder)
 	}})
 	if err != nil {
@@ -66,6 +68,9 @@ func (a *app) run(ctx context.Context, o runOptions) (err error) {
 			return nil // a standby that was told to stop
 		}
 		return err
+	}
+	if waited {
+		c = a.reread(c, log)
 	}
 	g, err := newGateway(ctx, a, c, d, log, level, fail)
 	if err != nil {
@@ -76,6 +81,17 @@ func (a *app) run(ctx context.Context, o runOptions) (err error) {
 	}
 	log.Info("stopped; everything that was accepted is on disk")
 	return nil
+}
+
+// reread is the config of a standby that takes over: it may have changed since the standby began to wait.
+func (a *app) reread(c *config.Config, log *slog.Logger) *config.Config {
+	next, err := config.Load(a.config, a.kinds)
+	if err != nil {
+		log.Error("the config cannot be read any more; going on with what it was when this process started", "err", err)
+		return c
+	}
+	next.Gateway.Data, next.Store = c.Gateway.Data, c.Store
+	return next
 }
 
 // newLog writes what the gateway says about itself, never what people say to each other.

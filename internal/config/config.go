@@ -24,6 +24,8 @@ type Config struct {
 
 	// Path is the file that it was read from.
 	Path string `yaml:"-"`
+	// Text is what stood in it.
+	Text []byte `yaml:"-"`
 	// Warnings are what is allowed but unwise.
 	Warnings Mistakes `yaml:"-"`
 

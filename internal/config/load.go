@@ -38,7 +38,7 @@ func Load(path string, kinds []bridge.Kind) (*Config, error) {
 func Parse(path string, src []byte, kinds []bridge.Kind) (*Config, error) {
 	d := &decoder{report: newReport(path), kinds: kinds}
 	c := defaults()
-	c.Path = path
+	c.Path, c.Text = path, src
 	if root := d.parse(src); root != nil {
 		d.structure(root, "", reflect.ValueOf(c).Elem())
 		c.check(d.report)
