@@ -50,15 +50,15 @@ func spoil(err error) error {
 }
 
 // bucket is a bucket of the file.
-func (b *batch) bucket(name []byte) *bbolt.Bucket {
-	if x, ok := b.opened[string(name)]; ok {
+func (b *batch) bucket(name string) *bbolt.Bucket {
+	if x, ok := b.opened[name]; ok {
 		return x
 	}
-	x := b.tx.Bucket(name)
-	if bytes.Equal(name, bucketLate) || bytes.Equal(name, bucketAudit) {
+	x := top(b.tx, name)
+	if name == bucketLate || name == bucketAudit {
 		x.FillPercent = appended
 	}
-	b.opened[string(name)] = x
+	b.opened[name] = x
 	return x
 }
 
@@ -129,7 +129,7 @@ func (b *batch) check(p *prepared) error {
 		}
 	}
 	for _, x := range []struct {
-		name []byte
+		name string
 		es   []entity
 	}{
 		{bucketContacts, p.contacts}, {bucketLinks, p.links}, {bucketRooms, p.rooms}, {bucketCards, p.cards},

@@ -11,10 +11,14 @@ import (
 
 // TestStore runs the whole contract, each test on files of its own. They are not synced: what syncing
 // is for, no test in a living process can see.
-func TestStore(t *testing.T) { storetest.RunKind(t, kind(bolt.Options{NoSync: true})) }
+func TestStore(t *testing.T) {
+	t.Parallel()
+	storetest.RunKind(t, kind(bolt.Options{NoSync: true}))
+}
 
 // TestStoreThatMerges runs it again with an index that is merged at every opportunity.
 func TestStoreThatMerges(t *testing.T) {
+	t.Parallel()
 	storetest.RunKind(t, kind(bolt.MergeAbove(bolt.Options{NoSync: true}, 1)))
 }
 

@@ -62,7 +62,7 @@ func victim(dir string) {
 
 func work(s *bolt.Store, name string) {
 	ctx := context.Background()
-	for i := range 60 {
+	for i := range 30 {
 		src := fmt.Sprint(name, "-", i)
 		m := &bridge.Message{Link: 1, Room: bridge.RoomRef{Adapter: "a", Room: "r"}, Src: bridge.MsgID(src), Text: src}
 		out, err := s.Commit(ctx, bridge.Step{
@@ -85,7 +85,7 @@ func work(s *bolt.Store, name string) {
 			return
 		}
 		fmt.Println("settled", src, uint64(out.Deliveries[0].ID), uint64(out.Message))
-		if i%20 == 19 {
+		if i == 15 {
 			_, _ = s.Expire(ctx, time.Now(), time.Time{})
 			_ = s.Backup(ctx, nothing{})
 		}
@@ -103,7 +103,7 @@ func TestKilled(t *testing.T) {
 		t.Run(at, func(t *testing.T) {
 			t.Parallel()
 			dir, told := t.TempDir(), map[string]fact{}
-			for round := range 4 {
+			for round := range 3 {
 				hits := round * 7
 				if at == "close" || at == "expire" || at == "backup" {
 					hits = round / 2

@@ -62,7 +62,7 @@ func (e *erasure) run() error {
 }
 
 // keysWith are the keys of a bucket that begin with the prefix.
-func (b *batch) keysWith(bucket, prefix []byte) (out [][]byte) {
+func (b *batch) keysWith(bucket string, prefix []byte) (out [][]byte) {
 	c := b.bucket(bucket).Cursor()
 	for k, _ := c.Seek(prefix); bytes.HasPrefix(k, prefix) && k != nil; k, _ = c.Next() {
 		out = append(out, bytes.Clone(k))

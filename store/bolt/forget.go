@@ -21,11 +21,11 @@ func (s *Store) Expire(ctx context.Context, now, history time.Time) ([]string, e
 	refs := min(seen, first)
 	mark := func(b *batch) error {
 		meta := b.bucket(bucketMeta)
-		if err := meta.Put(metaSeen, key(uint64(max(seen, s.seenFrom)))); err != nil {
+		if err := meta.Put([]byte(metaSeen), key(uint64(max(seen, s.seenFrom)))); err != nil {
 			return spoil(err)
 		}
 		b.after = append(b.after, func() { s.forgetBefore(seen, refs) })
-		return spoil(meta.Put(metaRefs, key(uint64(max(refs, s.refsFrom)))))
+		return spoil(meta.Put([]byte(metaRefs), key(uint64(max(refs, s.refsFrom)))))
 	}
 	if err := s.submit(ctx, &op{run: mark, shrinks: true}); err != nil {
 		return nil, fmt.Errorf("expire: %w", err)
@@ -80,7 +80,7 @@ func (s *Store) forgetBefore(seen, refs day) {
 // drop drops one bucket that is too old, and reports whether there was none.
 func (b *batch) drop(seen, refs, first day) (done bool, err error) {
 	for _, x := range []struct {
-		name []byte
+		name string
 		from day
 		days *[]day
 	}{{bucketSeen, seen, &b.seenDays}, {bucketRefs, refs, &b.refDays}} {

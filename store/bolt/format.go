@@ -11,10 +11,10 @@ import (
 )
 
 // Keys of the meta bucket.
-var (
-	metaFormat = []byte("format") // formatVersion
-	metaSeen   = []byte("seen")   // the first day whose dedupe keys are kept
-	metaRefs   = []byte("refs")   // the first day whose messages' names are kept
+const (
+	metaFormat = "format" // formatVersion
+	metaSeen   = "seen"   // the first day whose dedupe keys are kept
+	metaRefs   = "refs"   // the first day whose messages' names are kept
 )
 
 // formatVersion is of the layout that keys.go lists. A file of a higher one is not opened.
@@ -29,18 +29,18 @@ func number32(k []byte) uint32 {
 
 // checkFormat makes sure that the file is a store that this version can read.
 func checkFormat(tx *bbolt.Tx) error {
-	meta := tx.Bucket(bucketMeta)
+	meta := top(tx, bucketMeta)
 	if meta == nil {
 		return ErrNotStore
 	}
-	switch v := number(meta.Get(metaFormat)); {
+	switch v := number(meta.Get([]byte(metaFormat))); {
 	case v > formatVersion:
 		return fmt.Errorf("format %d, this version reads %d: %w", v, formatVersion, ErrNewer)
 	case v == 0:
 		return ErrNotStore
 	}
 	for _, name := range buckets() {
-		if tx.Bucket(name) == nil {
+		if top(tx, name) == nil {
 			return fmt.Errorf("%s is missing: %w", name, ErrNotStore)
 		}
 	}
@@ -90,7 +90,7 @@ func decodeAll(tx *bbolt.Tx) error {
 	if err := s.load(tx); err != nil {
 		return err
 	}
-	messages, fates := tx.Bucket(bucketMessages), tx.Bucket(bucketFates)
+	messages, fates := top(tx, bucketMessages), top(tx, bucketFates)
 	err := messages.ForEachBucket(func(name []byte) error {
 		what := fates.Bucket(name)
 		if what == nil {
@@ -110,8 +110,8 @@ func decodeAll(tx *bbolt.Tx) error {
 	)
 }
 
-func each(tx *bbolt.Tx, bucket []byte, decode func([]byte) error) error {
-	return tx.Bucket(bucket).ForEach(func(k, v []byte) error {
+func each(tx *bbolt.Tx, bucket string, decode func([]byte) error) error {
+	return top(tx, bucket).ForEach(func(k, v []byte) error {
 		if err := decode(v); err != nil {
 			return fmt.Errorf("%s %x: %w", bucket, k, err)
 		}

@@ -38,7 +38,7 @@ func fuzzDecoder[V any](f *testing.F, decode func([]byte) (V, error), encode fun
 	})
 }
 
-var moment = time.Date(2026, 3, 4, 5, 6, 7, 8, time.UTC) //nolint:gochecknoglobals // a constant
+func moment() time.Time { return time.Date(2026, 3, 4, 5, 6, 7, 8, time.UTC) }
 
 func FuzzContact(f *testing.F) {
 	fuzzDecoder(f,
@@ -46,7 +46,7 @@ func FuzzContact(f *testing.F) {
 		func(c bridge.Contact) []byte { return encodeContact(&c, c.Rev) },
 		bridge.Contact{ID: 1}, bridge.Contact{
 			ID: 1, Rev: 7, Name: "王小明", Avatar: "a", Accounts: []bridge.UserRef{{Adapter: "wechat", User: "u"}, {}},
-			Tags: []string{"", "x"}, Since: moment,
+			Tags: []string{"", "x"}, Since: moment(),
 		})
 }
 
@@ -55,7 +55,7 @@ func FuzzLink(f *testing.F) {
 		func(b []byte) (bridge.Link, error) { return decodeLink(1, b) },
 		func(l bridge.Link) []byte { return encodeLink(&l, l.Rev) },
 		bridge.Link{ID: 1}, bridge.Link{
-			ID: 1, Rev: 2, Member: "m", Contact: 3, State: bridge.LinkAsked, Since: moment, Card: "c", Hello: "h", Remark: "r",
+			ID: 1, Rev: 2, Member: "m", Contact: 3, State: bridge.LinkAsked, Since: moment(), Card: "c", Hello: "h", Remark: "r",
 			Tags: []string{"t"}, Pinned: true, Muted: true, Rooms: [2]bridge.RoomRef{{Adapter: "a", Room: "r"}, {}},
 		})
 }
@@ -65,7 +65,7 @@ func FuzzRoom(f *testing.F) {
 		func(b []byte) (bridge.Room, error) { return decodeRoom(bridge.RoomRef{}, b) },
 		func(r bridge.Room) []byte { return encodeRoom(&r, r.Rev) },
 		bridge.Room{}, bridge.Room{
-			Rev: 1, Side: bridge.ContactSide, Links: []bridge.LinkID{1, 1 << 60}, Current: 1, Said: 2, LastIn: moment, Sent: -1, Noted: true,
+			Rev: 1, Side: bridge.ContactSide, Links: []bridge.LinkID{1, 1 << 60}, Current: 1, Said: 2, LastIn: moment(), Sent: -1, Noted: true,
 		})
 }
 
@@ -74,13 +74,13 @@ func FuzzCard(f *testing.F) {
 		func(b []byte) (bridge.Card, error) { return decodeCard("K", b) },
 		func(c bridge.Card) []byte { return encodeCard(&c, c.Rev) },
 		bridge.Card{ID: "K"}, bridge.Card{
-			ID: "K", Rev: 1, Member: "m", Greeting: "g", Source: "s", Acceptance: true, Created: moment, Expires: moment, Revoked: true,
+			ID: "K", Rev: 1, Member: "m", Greeting: "g", Source: "s", Acceptance: true, Created: moment(), Expires: moment(), Revoked: true,
 		})
 }
 
 func FuzzAudit(f *testing.F) {
 	fuzzDecoder(f, decodeAudit, func(a bridge.AuditEntry) []byte { return encodeAudit(&a) },
-		bridge.AuditEntry{}, bridge.AuditEntry{At: moment, Actor: "a", Action: "b", Object: "c", Detail: "d"})
+		bridge.AuditEntry{}, bridge.AuditEntry{At: moment(), Actor: "a", Action: "b", Object: "c", Detail: "d"})
 }
 
 func FuzzMessage(f *testing.F) {
@@ -89,10 +89,10 @@ func FuzzMessage(f *testing.F) {
 		func(b []byte) (bridge.Message, error) { return decodeMessage(1, b) },
 		func(m bridge.Message) []byte { return encodeMessage(&m) },
 		bridge.Message{ID: 1}, bridge.Message{
-			ID: 1, Link: 2, Side: bridge.ContactSide, From: bridge.UserRef{Adapter: "a", User: "u"}, Src: "s", At: moment,
+			ID: 1, Link: 2, Side: bridge.ContactSide, From: bridge.UserRef{Adapter: "a", User: "u"}, Src: "s", At: moment(),
 			Room: bridge.RoomRef{Adapter: "a", Room: "r"}, Text: "t", Out: &shown, ReplyTo: 3, Note: true, Recalled: true,
 			Files: []bridge.File{{Name: "n", Type: "t", Size: 1, Blob: "b", Ref: "r"}},
-			Edits: []bridge.Edit{{At: moment, Text: "o", Out: &shown}}, Reactions: []bridge.Reaction{{Side: 1, Emoji: "👍"}},
+			Edits: []bridge.Edit{{At: moment(), Text: "o", Out: &shown}}, Reactions: []bridge.Reaction{{Side: 1, Emoji: "👍"}},
 		})
 }
 
@@ -114,8 +114,8 @@ func FuzzDelivery(f *testing.F) {
 		func(d bridge.Delivery) []byte { return encodeDelivery(&d) },
 		bridge.Delivery{ID: 1, State: bridge.StatePending}, bridge.Delivery{
 			ID: 1, Lane: 2, Kind: bridge.KindSay, Link: 3, To: 1, Room: bridge.RoomRef{Adapter: "a", Room: "r"}, Message: 4, Text: "t",
-			User: "u", Off: true, Fate: bridge.StateSent, At: moment, State: bridge.StateUnknown, Reason: "r", Attempts: 5, Begun: true,
-			Sent: []bridge.MsgID{"1"}, Parts: 1, Settled: moment, Adapter: "a",
+			User: "u", Off: true, Fate: bridge.StateSent, At: moment(), State: bridge.StateUnknown, Reason: "r", Attempts: 5, Begun: true,
+			Sent: []bridge.MsgID{"1"}, Parts: 1, Settled: moment(), Adapter: "a",
 			Ask: &bridge.Ask{ID: "i", Text: "t", Choices: []bridge.Choice{{ID: "i", Label: "l", Style: "s"}}},
 		})
 }
@@ -131,7 +131,7 @@ func FuzzEntries(f *testing.F) {
 		return b
 	}, []entry{
 		{kind: kindSeen, day: 3, hash: hash{1}, id: 4}, {kind: kindHead, chain: 5, id: 6},
-		{kind: kindRef, day: dayOf(moment), hash: hash{2}, id: bridge.MessageID(bridge.FirstID(moment))},
+		{kind: kindRef, day: dayOf(moment()), hash: hash{2}, id: bridge.MessageID(bridge.FirstID(moment()))},
 	})
 }
 

@@ -55,6 +55,9 @@ func readHeader(f io.ReaderAt) (synced bool, err error) {
 	if n == 0 && errors.Is(err, io.EOF) {
 		return true, nil
 	}
+	if err != nil && !errors.Is(err, io.EOF) {
+		return false, err
+	}
 	found, last := false, uint64(0)
 	look := func() {
 		txid := binary.NativeEndian.Uint64(b[atTxid:])

@@ -7,42 +7,46 @@ import (
 	"time"
 
 	"github.com/hutong-im/hutong/bridge"
+	bbolt "go.etcd.io/bbolt"
 )
 
 // The buckets of the file. Names are short because they are looked up in every transaction.
-var (
-	bucketMeta     = []byte("meta")     // what the file is: see meta.go
-	bucketContacts = []byte("contacts") // contact → entity
-	bucketAccounts = []byte("accounts") // adapter, user → contact
-	bucketLinks    = []byte("links")    // link → entity
-	bucketMembers  = []byte("members")  // member, link → nothing
-	bucketPairs    = []byte("pairs")    // contact, link → member
-	bucketRooms    = []byte("rooms")    // adapter, room → entity
-	bucketCarriers = []byte("carriers") // link, adapter, room → nothing: the rooms that carry it
-	bucketCards    = []byte("cards")    // card → entity
-	bucketOut      = []byte("out")      // delivery → delivery, waiting or parked; its sequence is the last id
-	bucketLanes    = []byte("lanes")    // lane, delivery → nothing: those that wait
-	bucketMessages = []byte("messages") // segment → message → message; its sequence is the last id
-	bucketFates    = []byte("fates")    // segment → message → fate
-	bucketHeads    = []byte("heads")    // conversation → its newest message
-	bucketSeen     = []byte("seen")     // day and first digit → dedupe key → message
-	bucketRefs     = []byte("refs")     // day and first digit → network's name → message
-	bucketLate     = []byte("late")     // number → entries that are not in the three above yet
-	bucketBlobs    = []byte("blobs")    // blob, what refers to it → nothing
-	bucketFiled    = []byte("filed")    // message, blob → nothing
-	bucketLoose    = []byte("loose")    // blob → nothing: its last reference went away in a commit
-	bucketAudit    = []byte("audit")    // number → entry
-	bucketKV       = []byte("kv")       // scope → key → revision, value; its sequence is the last revision
+const (
+	bucketMeta     = "meta"     // what the file is: see meta.go
+	bucketContacts = "contacts" // contact → entity
+	bucketAccounts = "accounts" // adapter, user → contact
+	bucketLinks    = "links"    // link → entity
+	bucketMembers  = "members"  // member, link → nothing
+	bucketPairs    = "pairs"    // contact, link → member
+	bucketRooms    = "rooms"    // adapter, room → entity
+	bucketCarriers = "carriers" // link, adapter, room → nothing: the rooms that carry it
+	bucketCards    = "cards"    // card → entity
+	bucketOut      = "out"      // delivery → delivery, waiting or parked; its sequence is the last id
+	bucketLanes    = "lanes"    // lane, delivery → nothing: those that wait
+	bucketMessages = "messages" // segment → message → message; its sequence is the last id
+	bucketFates    = "fates"    // segment → message → fate
+	bucketHeads    = "heads"    // conversation → its newest message
+	bucketSeen     = "seen"     // day and first digit → dedupe key → message
+	bucketRefs     = "refs"     // day and first digit → network's name → message
+	bucketLate     = "late"     // number → entries that are not in the three above yet
+	bucketBlobs    = "blobs"    // blob, what refers to it → nothing
+	bucketFiled    = "filed"    // message, blob → nothing
+	bucketLoose    = "loose"    // blob → nothing: its last reference went away in a commit
+	bucketAudit    = "audit"    // number → entry
+	bucketKV       = "kv"       // scope → key → revision, value; its sequence is the last revision
 )
 
 // buckets are all of them, in the order in which they are made.
-func buckets() [][]byte {
-	return [][]byte{
+func buckets() []string {
+	return []string{
 		bucketMeta, bucketContacts, bucketAccounts, bucketLinks, bucketMembers, bucketPairs, bucketRooms,
 		bucketCarriers, bucketCards, bucketOut, bucketLanes, bucketMessages, bucketFates, bucketHeads,
 		bucketSeen, bucketRefs, bucketLate, bucketBlobs, bucketFiled, bucketLoose, bucketAudit, bucketKV,
 	}
 }
+
+// top is a bucket of the file.
+func top(tx *bbolt.Tx, name string) *bbolt.Bucket { return tx.Bucket([]byte(name)) }
 
 // maxName is how long what a network calls something may be: far above any, far below bbolt's 32 KiB.
 const maxName = 8 << 10

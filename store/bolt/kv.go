@@ -29,7 +29,7 @@ func kvKey(k string) []byte { return append([]byte{'k'}, k...) }
 // Get returns a copy of the value and its revision.
 func (k *kv) Get(ctx context.Context, name string) (val []byte, r uint64, err error) {
 	err = k.store.read(ctx, func(tx *bbolt.Tx) error {
-		b := tx.Bucket(bucketKV).Bucket(k.scope)
+		b := top(tx, bucketKV).Bucket(k.scope)
 		if b == nil || len(name) > maxKey {
 			return bridge.ErrNotFound
 		}
@@ -95,7 +95,7 @@ func (k *kv) List(ctx context.Context, prefix, after string, n int) ([]string, e
 	var out []string
 	for more := true; more && len(out) < n; {
 		err := k.store.read(ctx, func(tx *bbolt.Tx) error {
-			b := tx.Bucket(bucketKV).Bucket(k.scope)
+			b := top(tx, bucketKV).Bucket(k.scope)
 			more = false
 			if b == nil {
 				return nil

@@ -10,9 +10,9 @@ import (
 )
 
 // list walks a bucket upwards, a page in each transaction; none is open while the loop's body runs.
-func list[V any](ctx context.Context, s *Store, bucket []byte, decode func(k, v []byte) (V, error)) iter.Seq2[V, error] {
+func list[V any](ctx context.Context, s *Store, bucket string, decode func(k, v []byte) (V, error)) iter.Seq2[V, error] {
 	return paged(ctx, s, func(tx *bbolt.Tx, after []byte) (vs []V, last []byte, err error) {
-		c := tx.Bucket(bucket).Cursor()
+		c := top(tx, bucket).Cursor()
 		k, v := c.First()
 		if after != nil {
 			if k, v = c.Seek(after); bytes.Equal(k, after) {
@@ -83,8 +83,8 @@ func (s *Store) Trail(ctx context.Context) iter.Seq2[bridge.AuditEntry, error] {
 func (s *Store) LinksOf(ctx context.Context, c bridge.ContactID) ([]bridge.Link, error) {
 	var out []bridge.Link
 	err := s.read(ctx, func(tx *bbolt.Tx) error {
-		prefix, links := key(uint64(c)), tx.Bucket(bucketLinks)
-		cur := tx.Bucket(bucketPairs).Cursor()
+		prefix, links := key(uint64(c)), top(tx, bucketLinks)
+		cur := top(tx, bucketPairs).Cursor()
 		for k, _ := cur.Seek(prefix); bytes.HasPrefix(k, prefix); k, _ = cur.Next() {
 			l, err := decodeLink(bridge.LinkID(number(k)), links.Get(k[8:]))
 			if err != nil {
@@ -101,7 +101,7 @@ func (s *Store) LinksOf(ctx context.Context, c bridge.ContactID) ([]bridge.Link,
 func (s *Store) LinksBy(ctx context.Context, m bridge.MemberID) iter.Seq2[bridge.Link, error] {
 	prefix := named(m)
 	return paged(ctx, s, func(tx *bbolt.Tx, after []byte) (ls []bridge.Link, last []byte, err error) {
-		links, c := tx.Bucket(bucketLinks), tx.Bucket(bucketMembers).Cursor()
+		links, c := top(tx, bucketLinks), top(tx, bucketMembers).Cursor()
 		if after == nil {
 			after = bytes.Repeat([]byte{0xff}, 9) // above every link
 		}

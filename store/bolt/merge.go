@@ -118,9 +118,9 @@ func (b *batch) mergeEntry(e entry) error {
 	}
 }
 
-func (b *batch) mergeHash(name []byte, days *[]day, e entry) error {
+func (b *batch) mergeHash(name string, days *[]day, e entry) error {
 	id := shard(e.day, e.hash)
-	if b.shard == nil || string(b.shardOf) != string(name)+string(id) {
+	if b.shard == nil || string(b.shardOf) != name+string(id) {
 		sub, err := b.bucket(name).CreateBucketIfNotExists(id)
 		if err != nil {
 			return err
@@ -163,7 +163,7 @@ func (s *Store) mergeAll() error {
 func (s *Store) rebuild(tx *bbolt.Tx) error {
 	x := &s.index
 	x.active = newGeneration()
-	err := tx.Bucket(bucketLate).ForEach(func(k, v []byte) error {
+	err := top(tx, bucketLate).ForEach(func(k, v []byte) error {
 		x.active.late = number(k)
 		return decodeEntries(v, func(e entry) {
 			if e.kind == kindSeen && e.day < s.seenFrom || e.kind == kindRef && e.id != 0 && e.day < s.refsFrom {
@@ -176,10 +176,10 @@ func (s *Store) rebuild(tx *bbolt.Tx) error {
 		return err
 	}
 	for _, p := range []struct {
-		bucket []byte
+		bucket string
 		days   *[]day
 	}{{bucketSeen, &x.seenDays}, {bucketRefs, &x.refDays}} {
-		err := tx.Bucket(p.bucket).ForEachBucket(func(k []byte) error {
+		err := top(tx, p.bucket).ForEachBucket(func(k []byte) error {
 			*p.days = withDay(*p.days, day(number32(k)))
 			return nil
 		})

@@ -155,24 +155,24 @@ func (s *Store) format() error {
 	}
 	return s.db.Update(func(tx *bbolt.Tx) error {
 		for _, name := range buckets() {
-			if _, err := tx.CreateBucket(name); err != nil {
+			if _, err := tx.CreateBucket([]byte(name)); err != nil {
 				return err
 			}
 		}
-		return tx.Bucket(bucketMeta).Put(metaFormat, key(formatVersion))
+		return top(tx, bucketMeta).Put([]byte(metaFormat), key(formatVersion))
 	})
 }
 
 // load fills memory from the file.
 func (s *Store) load(tx *bbolt.Tx) error {
-	meta := tx.Bucket(bucketMeta)
-	s.seenFrom, s.refsFrom = day(number(meta.Get(metaSeen))), day(number(meta.Get(metaRefs)))
-	s.message = bridge.MessageID(tx.Bucket(bucketMessages).Sequence())
-	s.delivery = bridge.DeliveryID(tx.Bucket(bucketOut).Sequence())
-	if k, _ := tx.Bucket(bucketLate).Cursor().Last(); k != nil {
+	meta := top(tx, bucketMeta)
+	s.seenFrom, s.refsFrom = day(number(meta.Get([]byte(metaSeen)))), day(number(meta.Get([]byte(metaRefs))))
+	s.message = bridge.MessageID(top(tx, bucketMessages).Sequence())
+	s.delivery = bridge.DeliveryID(top(tx, bucketOut).Sequence())
+	if k, _ := top(tx, bucketLate).Cursor().Last(); k != nil {
 		s.lateNumber = number(k)
 	}
-	messages := tx.Bucket(bucketMessages)
+	messages := top(tx, bucketMessages)
 	if k, _ := messages.Cursor().Last(); k != nil {
 		s.seg.first = bridge.MessageID(number(k))
 		c := messages.Bucket(k).Cursor()
@@ -180,7 +180,7 @@ func (s *Store) load(tx *bbolt.Tx) error {
 			s.seg.count++
 		}
 	}
-	c := tx.Bucket(bucketOut).Cursor()
+	c := top(tx, bucketOut).Cursor()
 	for k, v := c.First(); k != nil; k, v = c.Next() {
 		switch {
 		case len(v) < deliveryHead:

@@ -164,10 +164,10 @@ func (s *Store) ask(p *prepared) error {
 	}
 	return s.view(func(tx *bbolt.Tx) error {
 		if len(seenDays) > 0 {
-			_, p.known = inDays(tx.Bucket(bucketSeen), seenDays, from, p.seen)
+			_, p.known = inDays(top(tx, bucketSeen), seenDays, from, p.seen)
 		}
 		if len(refDays) > 0 && !p.known {
-			_, p.known = inDays(tx.Bucket(bucketRefs), refDays, from, p.src)
+			_, p.known = inDays(top(tx, bucketRefs), refDays, from, p.src)
 		}
 		return nil
 	})

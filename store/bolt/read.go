@@ -14,10 +14,10 @@ import (
 const pageSize = 500
 
 // get reads and decodes one thing.
-func get[V any](ctx context.Context, s *Store, bucket, k []byte, decode func([]byte) (V, error)) (V, error) {
+func get[V any](ctx context.Context, s *Store, bucket string, k []byte, decode func([]byte) (V, error)) (V, error) {
 	var v V
 	err := s.read(ctx, func(tx *bbolt.Tx) (err error) {
-		b := tx.Bucket(bucket).Get(k)
+		b := top(tx, bucket).Get(k)
 		if b == nil {
 			return bridge.ErrNotFound
 		}
@@ -36,11 +36,11 @@ func (s *Store) Contact(ctx context.Context, id bridge.ContactID) (bridge.Contac
 func (s *Store) ContactOf(ctx context.Context, account bridge.UserRef) (bridge.Contact, error) {
 	var c bridge.Contact
 	err := s.read(ctx, func(tx *bbolt.Tx) (err error) {
-		k := tx.Bucket(bucketAccounts).Get(accountKey(account))
+		k := top(tx, bucketAccounts).Get(accountKey(account))
 		if k == nil {
 			return bridge.ErrNotFound
 		}
-		b := tx.Bucket(bucketContacts).Get(k)
+		b := top(tx, bucketContacts).Get(k)
 		if b == nil {
 			return fmt.Errorf("contact of an account: %w", errCorrupt)
 		}
@@ -100,7 +100,7 @@ func (s *Store) Find(ctx context.Context, r bridge.MsgRef) (bridge.MessageID, er
 	x.mu.RUnlock()
 	err := s.read(ctx, func(tx *bbolt.Tx) error {
 		if !known {
-			id, known = inDays(tx.Bucket(bucketRefs), days, 0, h)
+			id, known = inDays(top(tx, bucketRefs), days, 0, h)
 		}
 		// A name may outlive its message, so that a repeat stays known.
 		if message, _ := stored(tx, id); !known || id == 0 || message == nil {
@@ -146,7 +146,7 @@ type walk struct {
 // page reads on until there are n records, or a page is full.
 func (w *walk) page(tx *bbolt.Tx, n int) error {
 	if !w.started {
-		w.next, w.started = bridge.MessageID(number(tx.Bucket(bucketHeads).Get(key(w.chain)))), true
+		w.next, w.started = bridge.MessageID(number(top(tx, bucketHeads).Get(key(w.chain)))), true
 	}
 	if message, _ := stored(tx, w.below); w.below != 0 && message != nil {
 		if prev, chain := before(message); chain == w.chain { // a place that an earlier page gave: go on from there
@@ -177,7 +177,7 @@ func (s *Store) Claim(ctx context.Context, after bridge.LaneID, n int) ([]bridge
 	for last := ^bridge.LaneID(0); len(out) < n && after != last; {
 		page := len(out) + pageSize
 		err := s.read(ctx, func(tx *bbolt.Tx) error {
-			c := tx.Bucket(bucketLanes).Cursor()
+			c := top(tx, bucketLanes).Cursor()
 			for after != last && len(out) < min(n, page) {
 				k, _ := c.Seek(key(uint64(after) + 1))
 				if k == nil {
@@ -201,7 +201,7 @@ func (s *Store) Claim(ctx context.Context, after bridge.LaneID, n int) ([]bridge
 
 // waiting reads the delivery of a key of the lanes.
 func waiting(tx *bbolt.Tx, k []byte) (bridge.Delivery, error) {
-	return decodeDelivery(bridge.DeliveryID(number(k)), tx.Bucket(bucketOut).Get(k[8:]))
+	return decodeDelivery(bridge.DeliveryID(number(k)), top(tx, bucketOut).Get(k[8:]))
 }
 
 // Waiting lists at most n of one lane's deliveries with ids above after, oldest first.
@@ -210,7 +210,7 @@ func (s *Store) Waiting(ctx context.Context, lane bridge.LaneID, after bridge.De
 	for more := true; more && len(out) < n; {
 		page := len(out) + pageSize
 		err := s.read(ctx, func(tx *bbolt.Tx) error {
-			c, prefix := tx.Bucket(bucketLanes).Cursor(), key(uint64(lane))
+			c, prefix := top(tx, bucketLanes).Cursor(), key(uint64(lane))
 			k, _ := c.Seek(key2(uint64(lane), uint64(after)+1))
 			for ; bytes.HasPrefix(k, prefix) && len(out) < min(n, page); k, _ = c.Next() {
 				d, err := waiting(tx, k)
@@ -245,7 +245,7 @@ func (s *Store) Deliveries(ctx context.Context, after bridge.DeliveryID, n int, 
 	var out []bridge.Delivery
 	for more := true; more && len(out) < n; {
 		err := s.read(ctx, func(tx *bbolt.Tx) error {
-			c := tx.Bucket(bucketOut).Cursor()
+			c := top(tx, bucketOut).Cursor()
 			k, v := c.Seek(key(uint64(after) + 1))
 			for i := 0; k != nil && len(out) < n && i < pageSize; i++ {
 				after = bridge.DeliveryID(number(k))

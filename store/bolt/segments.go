@@ -35,12 +35,12 @@ func segmentName(messages *bbolt.Bucket, id bridge.MessageID) []byte {
 
 // segmentIn opens the segment that a message would be in; nil, nil if there is none.
 func segmentIn(tx *bbolt.Tx, id bridge.MessageID) (messages, fates *bbolt.Bucket) {
-	parent := tx.Bucket(bucketMessages)
+	parent := top(tx, bucketMessages)
 	name := segmentName(parent, id)
 	if name == nil {
 		return nil, nil
 	}
-	return parent.Bucket(name), tx.Bucket(bucketFates).Bucket(name)
+	return parent.Bucket(name), top(tx, bucketFates).Bucket(name)
 }
 
 // segmentOf opens the segment that a message would be in; nil, nil if there is none.
@@ -62,7 +62,7 @@ func (b *batch) segmentOf(id bridge.MessageID) (messages, fates *bbolt.Bucket) {
 // place opens the segment for a new message, and makes one if the last is of another day, or full.
 func (b *batch) place(id bridge.MessageID) (*bbolt.Bucket, error) {
 	if b.seg.first == 0 || b.seg.count >= segmentSize || dayOfID(b.seg.first) != dayOfID(id) {
-		for _, parent := range [][]byte{bucketMessages, bucketFates} {
+		for _, parent := range []string{bucketMessages, bucketFates} {
 			if _, err := b.bucket(parent).CreateBucket(key(uint64(id))); err != nil {
 				return nil, err
 			}

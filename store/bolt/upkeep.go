@@ -20,14 +20,13 @@ func (s *Store) Stats(ctx context.Context) (bridge.Stats, error) {
 	s.figures.Lock()
 	st := bridge.Stats{Waiting: s.counts.waiting, Parked: s.counts.parked, Commits: s.commits}
 	s.figures.Unlock()
-	var after bridge.DeliveryID
-	for found := st.Waiting == 0; !found; {
-		ds, err := s.Deliveries(ctx, after, 1, bridge.StatePending, bridge.StateHeld)
+	if st.Waiting > 0 {
+		ds, err := s.Deliveries(ctx, 0, 1, bridge.StatePending, bridge.StateHeld)
 		if err != nil {
 			return bridge.Stats{}, err
 		}
-		if found = true; len(ds) > 0 {
-			st.Oldest = ds[0].At
+		for _, d := range ds {
+			st.Oldest = d.At
 		}
 	}
 	err := s.read(ctx, func(tx *bbolt.Tx) error {

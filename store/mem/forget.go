@@ -35,7 +35,7 @@ func (s *Store) Erase(ctx context.Context, c bridge.ContactID, audit bridge.Audi
 		}
 	}
 	for id, d := range s.data.Deliveries {
-		if links[d.Link] || rooms[d.Room] {
+		if links[d.Link] || d.Link == 0 && rooms[d.Room] {
 			delete(s.data.Deliveries, id)
 			drop(s.data.Lanes, d.Lane, id)
 		}
