@@ -207,7 +207,7 @@ func TestPassword(t *testing.T) {
 		"wrong":           {"lilei", "wrong password", http.StatusForbidden},
 		"somebody else's": {"hanmei", password, http.StatusForbidden},
 		"nobody's":        {"nobody", password, http.StatusForbidden},
-		"empty":           {"lilei", "", http.StatusForbidden},
+		"empty":           {"lilei", "", http.StatusBadRequest},
 		"right":           {"lilei", password, http.StatusSeeOther},
 	} {
 		if w := other.Form("/desk/in", "account", c.account, "password", c.password); w.Code != c.want {

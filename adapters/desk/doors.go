@@ -166,7 +166,7 @@ func (d *Desk) signIn(w http.ResponseWriter, r *http.Request) {
 	form, ok := browser.ReadForm(w, r)
 	u, password := bridge.UserID(form.Get("account")), form.Get("password")
 	data := doorData{User: u}
-	if !ok || len(u) > 200 || len(password) > maxPassword {
+	if !ok || u == "" || len(u) > 200 || password == "" || len(password) > maxPassword {
 		d.door(w, r, http.StatusBadRequest, "in", doorData{Problem: "in_wrong"})
 		return
 	}

@@ -67,9 +67,10 @@ export class Log {
     this.days();
     if (end) this.toEnd();
   }
-  say(text) {
+  /** say shows a notice; should the history bring a line of that name, the line takes its place. */
+  say(text, msg) {
     const end = this.atEnd();
-    this.place(`notice ${Math.random()}`, notice(text), this.newest());
+    this.place(msg || `notice ${Math.random()}`, notice(text), this.newest());
     if (end) this.toEnd();
   }
   /** keep takes away what waited here and does not any more. */

@@ -171,16 +171,19 @@ export class Talk {
   // Live events of the open room.
   async said(e) {
     if (e.room !== this.room) return;
-    $('typing').textContent = '';
-    if (!e.own && !e.as && !e.files) this.log.say(e.text); // the gateway itself: not part of the history
-    const here = () => this.room !== e.room || this.log.byMsg(e.msg) || (!e.own && !e.as);
+    if (!e.own) $('typing').textContent = '';
+    if (e.notice) {
+      this.log.say(e.text, e.msg);
+      this.sync(); // what it tells of may have changed the conversation
+    }
+    const here = () => this.room !== e.room || this.log.byMsg(e.msg) || e.notice;
     // The history knows the message before this event comes, and what it is called here a moment after.
     for (const wait of [20, 100, 350, 1200, 4000]) {
       await new Promise((done) => setTimeout(done, wait));
       if (here()) return;
       await this.sync();
     }
-    if (!here() && !e.own) this.log.say(`${e.as}: ${e.text}`);
+    if (!here() && !e.own) this.log.say(`${e.as}: ${e.text}`, e.msg);
   }
   changed(e) {
     if (e.room === this.room && e.msg) this.line(e.room, e.msg);

@@ -110,6 +110,7 @@ func (c *Chat) Send(ctx context.Context, to bridge.RoomID, d bridge.Draft) ([]br
 	text, more := cutText(d.Text)
 	e := lineEvent{
 		Room: to, Msg: id, As: d.As.Name, Label: d.As.Text, Text: text, More: more,
+		Notice:  len(d.Files) == 0 && c.house(d.As),
 		ReplyTo: d.ReplyTo, At: c.env.Now().UnixMilli(),
 	}
 	for _, f := range d.Files {
@@ -119,6 +120,12 @@ func (c *Chat) Send(ctx context.Context, to bridge.RoomID, d bridge.Draft) ([]br
 		return nil, err
 	}
 	return []bridge.MsgID{id}, nil
+}
+
+// house reports whether it is the gateway that speaks: in nobody's name, or in the company's.
+func (c *Chat) house(as bridge.Label) bool {
+	company := c.lobby.Company()
+	return as.Name == "" || as.Name == company.Short || as.Name == company.Name
 }
 
 // readable reads a file once, so that nobody is shown one that cannot be opened.

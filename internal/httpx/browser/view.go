@@ -20,7 +20,8 @@ type (
 	lineEvent struct {
 		Room    bridge.RoomID `json:"room"`
 		Msg     bridge.MsgID  `json:"msg,omitempty"`
-		As      string        `json:"as,omitempty"` // "" is the gateway itself
+		As      string        `json:"as,omitempty"`
+		Notice  bool          `json:"notice,omitempty"` // the gateway itself says it: no part of the history
 		Label   string        `json:"label,omitempty"`
 		Text    string        `json:"text,omitempty"`
 		More    bool          `json:"more,omitempty"` // the text was cut
