@@ -45,6 +45,11 @@ func (s *Store) submit(ctx context.Context, o *op) error {
 	case <-o.done:
 		return o.err
 	case <-ctx.Done():
+	}
+	select {
+	case <-o.done: // it was quicker: the caller may know
+		return o.err
+	default:
 		return ctx.Err()
 	}
 }
