@@ -77,7 +77,8 @@ func Request(ctx context.Context, method, url string, body any) (*http.Request, 
 //	broken after the request was sent   Unsure; plain for GET and HEAD, which change nothing
 //	401                                 Login
 //	429, or 503 with Retry-After        RetryAfter, at most an hour
-//	3xx, 408, 425, 5xx                  plain
+//	504                                 Unsure: the one behind may have done it
+//	3xx, 408, 425, other 5xx            plain
 //	any other 4xx                       Permanent
 //
 // Redirects are not followed: they would carry a token to another host. With an *Error the Response is
@@ -146,6 +147,8 @@ func Verdict(host string, status int, h http.Header, now time.Time) error {
 		return bridge.Login(err)
 	case s == http.StatusTooManyRequests, s == http.StatusServiceUnavailable && told:
 		return bridge.RetryAfter(err, pause)
+	case s == http.StatusGatewayTimeout:
+		return bridge.Unsure(err)
 	case s == http.StatusRequestTimeout, s == http.StatusTooEarly, s < 400, s >= 500:
 		return err
 	default:

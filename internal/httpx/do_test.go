@@ -74,7 +74,7 @@ func TestDoStatus(t *testing.T) {
 		{502, nil, bridge.VerdictRetry, 0},
 		{503, nil, bridge.VerdictRetry, 0},
 		{503, map[string]string{"Retry-After": "3"}, bridge.VerdictWait, 3 * time.Second},
-		{504, nil, bridge.VerdictRetry, 0},
+		{504, nil, bridge.VerdictUnsure, 0},
 	} {
 		calls := 0
 		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
