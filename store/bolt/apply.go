@@ -74,7 +74,7 @@ func (b *batch) applyBook(p *prepared) error {
 				return err
 			}
 		}
-		if err := b.bucket(bucketContacts).Put(e.key, e.val); err != nil {
+		if err := b.putEntity(bucketContacts, e); err != nil {
 			return err
 		}
 	}
@@ -94,6 +94,18 @@ func (b *batch) applyBook(p *prepared) error {
 		}
 	}
 	return nil
+}
+
+// putEntity stores an entity that may be kept ready in an older version.
+func (b *batch) putEntity(bucket string, e entity) error {
+	b.written = append(b.written, bucket+string(e.key))
+	return b.bucket(bucket).Put(e.key, e.val)
+}
+
+// deleteEntity removes one.
+func (b *batch) deleteEntity(bucket string, k []byte) error {
+	b.written = append(b.written, bucket+string(k))
+	return b.bucket(bucket).Delete(k)
 }
 
 // leave takes back what the stored version of a contact holds and the new one does not.
@@ -129,13 +141,13 @@ func (b *batch) putLink(l *bridge.Link, e entity) error {
 			return err
 		}
 		if old.Member == l.Member && old.Contact == l.Contact {
-			return b.bucket(bucketLinks).Put(e.key, e.val)
+			return b.putEntity(bucketLinks, e)
 		}
 		if err := b.unlist(&old); err != nil {
 			return err
 		}
 	}
-	if err := b.bucket(bucketLinks).Put(e.key, e.val); err != nil {
+	if err := b.putEntity(bucketLinks, e); err != nil {
 		return err
 	}
 	if err := b.bucket(bucketMembers).Put(named(l.Member, e.key...), nil); err != nil {
@@ -173,7 +185,7 @@ func (b *batch) putRoom(e entity, links []bridge.LinkID, carried []byte) error {
 			}
 		}
 	}
-	return rooms.Put(e.key, e.val)
+	return b.putEntity(bucketRooms, e)
 }
 
 // applyMessage stores the step's message under the next id: the step's time, or one more than the last.

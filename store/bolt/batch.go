@@ -30,6 +30,7 @@ type batch struct {
 	seenDays, refDays []day
 	shard             *bbolt.Bucket
 	shardOf           []byte
+	written           []string // entities, as kept names them
 	after             []func() // what to do once it is on disk, under the index's lock
 }
 

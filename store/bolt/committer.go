@@ -294,6 +294,7 @@ func (b *batch) finish(merge int) error {
 // publish takes over in memory what a batch has made durable.
 func (s *Store) publish(b *batch) {
 	s.seg, s.message, s.delivery = b.seg, b.message, b.delivery
+	s.kept.drop(b.written)
 	x := &s.index
 	x.mu.Lock()
 	if len(b.late) > 0 {

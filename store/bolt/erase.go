@@ -81,7 +81,7 @@ func (e *erasure) eraseLinks() error {
 		if err := e.unlist(&l); err != nil {
 			return err
 		}
-		if err := e.bucket(bucketLinks).Delete(key(uint64(id))); err != nil {
+		if err := e.deleteEntity(bucketLinks, key(uint64(id))); err != nil {
 			return err
 		}
 	}
@@ -121,7 +121,7 @@ func (e *erasure) eraseRooms() error {
 		if len(r.Links) > 0 {
 			continue
 		}
-		if err := e.bucket(bucketRooms).Delete(k); err != nil {
+		if err := e.deleteEntity(bucketRooms, k); err != nil {
 			return err
 		}
 	}
@@ -256,5 +256,5 @@ func (e *erasure) eraseContact() error {
 	if err := e.release(e.contact.Avatar, 'c', uint64(e.contact.ID), e.loose); err != nil {
 		return err
 	}
-	return e.bucket(bucketContacts).Delete(key(uint64(e.contact.ID)))
+	return e.deleteEntity(bucketContacts, key(uint64(e.contact.ID)))
 }

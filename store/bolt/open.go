@@ -61,6 +61,7 @@ type Store struct {
 	commits bridge.CommitStats
 
 	index index
+	kept  kept
 
 	// The committer's own.
 	message    bridge.MessageID  // the last id given

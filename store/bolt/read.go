@@ -27,9 +27,26 @@ func get[V any](ctx context.Context, s *Store, bucket string, k []byte, decode f
 	return v, err
 }
 
+// entityOf is get for what is asked for with every message: it is kept ready.
+func entityOf[V any](ctx context.Context, s *Store, bucket string, k []byte, decode func([]byte) (V, error)) (V, error) {
+	name := bucket + string(k)
+	val, epoch := s.kept.get(name)
+	if val != nil {
+		if err := s.usable(ctx); err != nil {
+			var none V
+			return none, err
+		}
+		return decode(val)
+	}
+	return get(ctx, s, bucket, k, func(b []byte) (V, error) {
+		s.kept.put(name, b, epoch)
+		return decode(b)
+	})
+}
+
 // Contact is the contact with the id, or ErrNotFound.
 func (s *Store) Contact(ctx context.Context, id bridge.ContactID) (bridge.Contact, error) {
-	return get(ctx, s, bucketContacts, key(uint64(id)), func(b []byte) (bridge.Contact, error) { return decodeContact(id, b) })
+	return entityOf(ctx, s, bucketContacts, key(uint64(id)), func(b []byte) (bridge.Contact, error) { return decodeContact(id, b) })
 }
 
 // ContactOf is the contact that has the account, or ErrNotFound.
@@ -52,12 +69,12 @@ func (s *Store) ContactOf(ctx context.Context, account bridge.UserRef) (bridge.C
 
 // Link is the link with the id, or ErrNotFound.
 func (s *Store) Link(ctx context.Context, id bridge.LinkID) (bridge.Link, error) {
-	return get(ctx, s, bucketLinks, key(uint64(id)), func(b []byte) (bridge.Link, error) { return decodeLink(id, b) })
+	return entityOf(ctx, s, bucketLinks, key(uint64(id)), func(b []byte) (bridge.Link, error) { return decodeLink(id, b) })
 }
 
 // Room is what is known of the room, or ErrNotFound.
 func (s *Store) Room(ctx context.Context, r bridge.RoomRef) (bridge.Room, error) {
-	return get(ctx, s, bucketRooms, roomKey(r), func(b []byte) (bridge.Room, error) { return decodeRoom(r, b) })
+	return entityOf(ctx, s, bucketRooms, roomKey(r), func(b []byte) (bridge.Room, error) { return decodeRoom(r, b) })
 }
 
 // Card is the card with the id, or ErrNotFound.
