@@ -120,7 +120,7 @@ func pooled() *http.Client {
 }
 
 // web runs a gateway with HTTP on both sides and measures what passes with n in flight.
-func (b *bench) web(store bridge.Store, n int) (rate float64, err error) {
+func (b *bench) web(store bridge.Store, n int) (rate float64, each time.Duration, err error) {
 	src, dst := newSource(), &sink{}
 	var shown atomic.Int64
 	far, stopFar, err := listen(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -133,12 +133,12 @@ func (b *bench) web(store bridge.Store, n int) (rate float64, err error) {
 		_ = json.NewEncoder(w).Encode(wire{ID: "far-" + strconv.FormatInt(shown.Add(1), 10)}) // the caller sees a cut answer
 	}))
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	defer stopFar()
 	g, err := open(store, []string{"work"}, map[string]bridge.Adapter{"shop": src, "work": &postSink{dst, pooled(), far}})
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	defer func() {
 		if cerr := g.stop(); err == nil {
@@ -148,28 +148,28 @@ func (b *bench) web(store bridge.Store, n int) (rate float64, err error) {
 	<-src.up
 	near, stopNear, err := listen(hookSource{src})
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	defer stopNear()
 	if err := acquaint(src.in, conversations); err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	if err := drain(g); err != nil {
-		return 0, err
+		return 0, 0, err
 	}
-	was, began := shown.Load(), time.Now()
+	was, wasCPU, began := shown.Load(), cpu(), time.Now()
 	sent, err := b.pourHTTP(near, n, began.Add(b.time))
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	if err := drain(g); err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	took := time.Since(began).Seconds()
 	if got := shown.Load() - was; got != sent {
-		return 0, fmt.Errorf("%d messages went in and %d came out", sent, got)
+		return 0, 0, fmt.Errorf("%d messages went in and %d came out", sent, got)
 	}
-	return float64(sent) / took, nil
+	return float64(sent) / took, (cpu() - wasCPU) / time.Duration(sent), nil
 }
 
 func (b *bench) pourHTTP(url string, n int, until time.Time) (int64, error) {
@@ -205,6 +205,7 @@ func (b *bench) pourHTTP(url string, n int, until time.Time) (int64, error) {
 func overHTTP(b *bench) error {
 	for _, n := range []int{32, inFlight} {
 		var rates, ratios, mems []float64
+		var ours, lights time.Duration
 		for range b.rounds {
 			f, err := b.flushes()
 			if err != nil {
@@ -214,19 +215,21 @@ func overHTTP(b *bench) error {
 			if err != nil {
 				return err
 			}
-			rate, err := b.web(s, n)
+			rate, each, err := b.web(s, n)
 			if err != nil {
 				return err
 			}
 			_ = os.RemoveAll(dir)
-			m, err := b.web(mem.New(), n)
+			m, light, err := b.web(mem.New(), n)
 			if err != nil {
 				return err
 			}
 			rates, ratios, mems = append(rates, rate), append(ratios, rate/f), append(mems, rate/m)
+			ours, lights = each, light
 		}
 		at := fmt.Sprintf(", %d in flight", n)
 		b.fact("messages/s"+at, fmt.Sprintf("%.0f", median(rates)))
+		b.fact("processor time of a message, all three parts; with store/mem", fmt.Sprintf("%.0f us; %.0f us", float64(ours)/1e3, float64(lights)/1e3))
 		b.row("in F"+at, fmt.Sprintf("%.2f F", median(ratios)), ">= 0.75 F", median(ratios) >= 0.75)
 		b.row("of store/mem in the same run"+at, fmt.Sprintf("%.2f", median(mems)), ">= 0.6", median(mems) >= 0.6)
 	}
