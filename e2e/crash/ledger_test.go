@@ -15,14 +15,6 @@ type lane struct {
 	from     bridge.Side
 }
 
-// other is the network that the lane leads to.
-func (l lane) other(network string) string {
-	if l.from == bridge.ContactSide {
-		return team
-	}
-	return network
-}
-
 // said is one message where it was written.
 type said struct {
 	network string

@@ -51,7 +51,7 @@ type Process struct {
 func (s *Site) Start(t testing.TB, env ...string) *Process {
 	t.Helper()
 	p := &Process{site: s, log: &tail{}, out: &tail{}, gone: make(chan struct{})}
-	p.cmd = exec.Command(s.Binary.path, "run", "--config", s.Config) //nolint:noctx // Kill ends it
+	p.cmd = exec.Command(s.Binary.path, "run", "--config", s.Config) //nolint:gosec,noctx // the program under test; Kill ends it
 	p.cmd.Env = append(os.Environ(), env...)
 	p.cmd.Stdout, p.cmd.Stderr = p.out, p.log
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
@@ -150,24 +150,30 @@ func (p *Process) Trace() string {
 	return ""
 }
 
-// Memory is the resident memory of the process in bytes.
-func (p *Process) Memory(t testing.TB) int64 {
+// peak finds the largest resident memory in what the kernel says of a process, in KiB.
+var peak = regexp.MustCompile(`VmHWM:\s+(\d+) kB`)
+
+// Peak is the most memory that the process, which runs, has had resident so far, in bytes.
+func (p *Process) Peak(t testing.TB) int64 {
 	t.Helper()
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", p.cmd.Process.Pid))
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
 	if err != nil {
 		t.Fatal(err)
 	}
-	fields := strings.Fields(string(text))
-	pages, err := strconv.ParseInt(fields[1], 10, 64)
+	m := peak.FindSubmatch(text)
+	if m == nil {
+		t.Fatalf("the kernel does not say how much memory the gateway has had:\n%s", text)
+	}
+	kib, err := strconv.ParseInt(string(m[1]), 10, 64)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return pages * int64(os.Getpagesize())
+	return kib << 10
 }
 
 // Command runs another command of the binary on the site and returns what it prints.
 func (s *Site) Command(ctx context.Context, args ...string) (string, error) {
-	cmd := exec.CommandContext(ctx, s.Binary.path, append(args, "--config", s.Config)...)
+	cmd := exec.CommandContext(ctx, s.Binary.path, append(args, "--config", s.Config)...) //nolint:gosec // the program under test
 	var out, bad tail
 	cmd.Stdout, cmd.Stderr = &out, &bad
 	if err := cmd.Run(); err != nil {
