@@ -30,9 +30,9 @@ var rules = []rule{
 	},
 	{
 		"adapters/*",
-		[]string{"bridge", "internal/browser", "internal/httpx", "internal/tencent", "web"},
+		[]string{"bridge", "internal/httpx", "internal/tencent", "web"},
 		[]string{everything},
-		"an adapter may import bridge, internal/browser, internal/httpx, internal/tencent and web; never another adapter, a store, rules, people or apps",
+		"an adapter may import bridge, internal/httpx, internal/tencent and web; never another adapter, a store, rules, people or apps",
 	},
 	{
 		"adapters",
@@ -73,12 +73,6 @@ var rules = []rule{
 		[]string{"bridge", "rules"},
 		[]string{everything},
 		"config may import bridge and rules; it knows no adapter, the list of kinds is given to it",
-	},
-	{
-		"internal/browser",
-		[]string{"bridge", "internal/httpx", "web"},
-		[]string{everything},
-		"browser is what adapters with pages share: it may import bridge, internal/httpx and web",
 	},
 	{"internal/httpx", []string{"bridge"}, []string{everything}, "httpx turns HTTP into verdicts: it may import bridge only"},
 	{
