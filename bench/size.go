@@ -26,7 +26,7 @@ func populate(store bridge.Store, contacts, waiting int) error {
 			for first := range groups {
 				if err := populateGroup(ctx, store, now, first, min(first+group, contacts), waiting); err != nil {
 					errs <- err
-					for range groups { //nolint:revive // drained, so that the loop below ends
+					for range groups {
 					}
 					return
 				}
@@ -89,7 +89,7 @@ const settleDown = 3 * time.Second
 // binary builds the gateway; its memory is what counts, not that of this program.
 func (b *bench) binary() (string, error) {
 	bin := filepath.Join(b.dir, "hutong")
-	out, err := exec.Command("go", "build", "-o", bin, "./cmd/hutong").CombinedOutput() //nolint:gosec // fixed words
+	out, err := exec.Command("go", "build", "-o", bin, "./cmd/hutong").CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("build: %w\n%s", err, out)
 	}
@@ -106,7 +106,7 @@ func (b *bench) restMemory(bin, data string) (rss, anon int64, err error) {
 	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
 		return 0, 0, err
 	}
-	cmd := exec.Command(bin, "run", "--config", conf) //nolint:gosec // our own binary
+	cmd := exec.Command(bin, "run", "--config", conf)
 	if err := cmd.Start(); err != nil {
 		return 0, 0, err
 	}

@@ -130,7 +130,7 @@ func (d *Desk) Pages() []bridge.Page {
 	mux.HandleFunc("POST /desk/enter", d.enter)
 	mux.HandleFunc("POST /desk/in", d.signIn)
 	mux.HandleFunc("GET /desk/in", func(w http.ResponseWriter, r *http.Request) { // reloaded, or the language switched
-		http.Redirect(w, r, "/desk?"+r.URL.RawQuery, http.StatusSeeOther)
+		http.Redirect(w, r, "/desk?"+r.URL.RawQuery, http.StatusSeeOther) //nolint:gosec // always to /desk
 	})
 	mux.HandleFunc("POST /desk/out", d.signOut)
 	mux.HandleFunc("GET /desk/password", d.showPassword)

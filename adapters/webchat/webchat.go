@@ -93,8 +93,11 @@ func (c *Webchat) Pages() []bridge.Page {
 	h := browser.Guard(mux, company, policy)
 	loader := httpx.Secure(http.HandlerFunc(c.widget), httpx.Policy{Anywhere: true})
 	return []bridge.Page{
-		{Pattern: "/c/", Handler: h}, {Pattern: "/chat", Handler: h}, {Pattern: "/chat/", Handler: h},
-		{Pattern: "/verify/", Handler: h}, {Pattern: "GET /widget.js", Handler: loader},
+		{Pattern: "/c/", Handler: h},
+		{Pattern: "/chat", Handler: h},
+		{Pattern: "/chat/", Handler: h},
+		{Pattern: "/verify/", Handler: h},
+		{Pattern: "GET /widget.js", Handler: loader},
 	}
 }
 

@@ -6,8 +6,9 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/hutong-im/hutong/bridge"
 	bbolt "go.etcd.io/bbolt"
+
+	"github.com/hutong-im/hutong/bridge"
 )
 
 // batch is one transaction of the committer. Whatever it changes in memory is published once the

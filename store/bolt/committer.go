@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"runtime"
 	"syscall"
 	"time"
 
-	"github.com/hutong-im/hutong/bridge"
 	bbolt "go.etcd.io/bbolt"
+
+	"github.com/hutong-im/hutong/bridge"
 )
 
 // A transaction takes what has queued, up to these. Batching is free up to some 64-256 KiB: a commit
@@ -315,15 +317,9 @@ func (s *Store) publish(b *batch) {
 		s.lateNumber++
 		x.active.late = s.lateNumber
 	}
-	for h, v := range b.staged.seen {
-		x.active.seen[h] = v
-	}
-	for h, id := range b.staged.refs {
-		x.active.refs[h] = id
-	}
-	for chain, id := range b.staged.heads {
-		x.active.heads[chain] = id
-	}
+	maps.Copy(x.active.seen, b.staged.seen)
+	maps.Copy(x.active.refs, b.staged.refs)
+	maps.Copy(x.active.heads, b.staged.heads)
 	s.publishMerge(b)
 	for _, f := range b.after {
 		f()

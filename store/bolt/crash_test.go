@@ -16,9 +16,10 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"github.com/hutong-im/hutong/bridge"
 	"github.com/hutong-im/hutong/store/bolt"
-	"go.uber.org/goleak"
 )
 
 // The variables that make this test's binary the process that is killed.

@@ -130,7 +130,8 @@ func FuzzEntries(f *testing.F) {
 		}
 		return b
 	}, []entry{
-		{kind: kindSeen, day: 3, hash: hash{1}, id: 4}, {kind: kindHead, chain: 5, id: 6},
+		{kind: kindSeen, day: 3, hash: hash{1}, id: 4},
+		{kind: kindHead, chain: 5, id: 6},
 		{kind: kindRef, day: dayOf(moment()), hash: hash{2}, id: bridge.MessageID(bridge.FirstID(moment()))},
 	})
 }

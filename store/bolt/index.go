@@ -7,8 +7,9 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/hutong-im/hutong/bridge"
 	bbolt "go.etcd.io/bbolt"
+
+	"github.com/hutong-im/hutong/bridge"
 )
 
 // generation is a set of index entries that are on disk in the late bucket only.

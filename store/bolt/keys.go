@@ -6,8 +6,9 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/hutong-im/hutong/bridge"
 	bbolt "go.etcd.io/bbolt"
+
+	"github.com/hutong-im/hutong/bridge"
 )
 
 // The buckets of the file. Names are short because they are looked up in every transaction.

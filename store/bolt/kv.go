@@ -5,8 +5,9 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/hutong-im/hutong/bridge"
 	bbolt "go.etcd.io/bbolt"
+
+	"github.com/hutong-im/hutong/bridge"
 )
 
 // The limits of a KV, as bridge.KV states them.

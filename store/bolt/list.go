@@ -5,8 +5,9 @@ import (
 	"context"
 	"iter"
 
-	"github.com/hutong-im/hutong/bridge"
 	bbolt "go.etcd.io/bbolt"
+
+	"github.com/hutong-im/hutong/bridge"
 )
 
 // list walks a bucket upwards, a page in each transaction; none is open while the loop's body runs.

@@ -22,7 +22,7 @@ const retryLock = 200 * time.Millisecond
 
 // lockDir takes the lock, or waits for it if the options say so.
 func lockDir(ctx context.Context, dir string, o Options) (io.Closer, error) {
-	f, err := os.OpenFile(filepath.Join(dir, lockFile), os.O_CREATE|os.O_RDWR, 0o600)
+	f, err := os.OpenFile(filepath.Join(dir, lockFile), os.O_CREATE|os.O_RDWR, 0o600) //nolint:gosec // the administrator chose the folder
 	if err != nil {
 		return nil, explain(filepath.Join(dir, lockFile), err)
 	}

@@ -12,8 +12,10 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/hutong-im/hutong/bridge"
 	bbolt "go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
+
+	"github.com/hutong-im/hutong/bridge"
 )
 
 // File is the name of the store's file in its directory.
@@ -204,7 +206,7 @@ func (s *Store) syncDir() error {
 }
 
 func syncDir(dir string) error {
-	d, err := os.Open(dir)
+	d, err := os.Open(dir) //nolint:gosec // the administrator chose the folder
 	if err != nil {
 		return err
 	}
@@ -220,9 +222,9 @@ func explain(path string, err error) error {
 		return fmt.Errorf("open %s: the disk is read-only; is it damaged, or mounted so? %w", path, err)
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		return fmt.Errorf("open %s: %w on the disk: make some: %w", path, bridge.ErrFull, err)
-	case errors.Is(err, bbolt.ErrTimeout):
+	case errors.Is(err, berrors.ErrTimeout):
 		return fmt.Errorf("open %s: %w", path, ErrLocked)
-	case errors.Is(err, bbolt.ErrInvalid), errors.Is(err, bbolt.ErrChecksum), errors.Is(err, bbolt.ErrVersionMismatch):
+	case errors.Is(err, berrors.ErrInvalid), errors.Is(err, berrors.ErrChecksum), errors.Is(err, berrors.ErrVersionMismatch):
 		return fmt.Errorf("open %s: %w: %w", path, ErrNotStore, err)
 	default:
 		return fmt.Errorf("open %s: %w", path, err)
@@ -249,7 +251,7 @@ func (s *Store) usable(ctx context.Context) error {
 // view reads, for a moment. After Close it is ErrClosed.
 func (s *Store) view(f func(tx *bbolt.Tx) error) error {
 	err := s.db.View(f)
-	if errors.Is(err, bbolt.ErrDatabaseNotOpen) {
+	if errors.Is(err, berrors.ErrDatabaseNotOpen) {
 		return bridge.ErrClosed
 	}
 	return err

@@ -12,9 +12,10 @@ import (
 	"testing"
 	"time"
 
+	bbolt "go.etcd.io/bbolt"
+
 	"github.com/hutong-im/hutong/bridge"
 	"github.com/hutong-im/hutong/store/bolt"
-	bbolt "go.etcd.io/bbolt"
 )
 
 func open(t *testing.T, dir string) *bolt.Store {

@@ -3,8 +3,9 @@ package bolt
 import (
 	"slices"
 
-	"github.com/hutong-im/hutong/bridge"
 	bbolt "go.etcd.io/bbolt"
+
+	"github.com/hutong-im/hutong/bridge"
 )
 
 // prepared is a step, with all done that the committer need not do.

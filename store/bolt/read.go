@@ -5,8 +5,9 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/hutong-im/hutong/bridge"
 	bbolt "go.etcd.io/bbolt"
+
+	"github.com/hutong-im/hutong/bridge"
 )
 
 // pageSize is how many things a listing reads in one transaction: an open one keeps the file from

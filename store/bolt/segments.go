@@ -1,8 +1,9 @@
 package bolt
 
 import (
-	"github.com/hutong-im/hutong/bridge"
 	bbolt "go.etcd.io/bbolt"
+
+	"github.com/hutong-im/hutong/bridge"
 )
 
 // segment is a run of messages of one day, in a bucket of their own, with another of their fates. It

@@ -11,8 +11,9 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/hutong-im/hutong/bridge"
 	bbolt "go.etcd.io/bbolt"
+
+	"github.com/hutong-im/hutong/bridge"
 )
 
 // Stats are the store's figures.

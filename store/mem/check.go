@@ -2,6 +2,7 @@ package mem
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/hutong-im/hutong/bridge"
 )
@@ -41,12 +42,7 @@ func (s *Store) check(st *bridge.Step) error {
 
 // twice reports whether an earlier entity of the same step is the same thing.
 func twice[E any](earlier []E, same func(E) bool) bool {
-	for _, e := range earlier {
-		if same(e) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(earlier, same)
 }
 
 // checkContacts looks at revisions, and that no account has two owners once all of them are written:

@@ -103,7 +103,8 @@ func testBook(t T, k Kind) {
 		seen[c.ID] = true
 	}
 	e.equal("cards", seen, map[bridge.CardID]bool{"A": true, "B": true})
-	for range e.s.Contacts(e.ctx) {
+	for _, err := range e.s.Contacts(e.ctx) {
+		e.must("list contacts", err)
 		break
 	}
 }
@@ -136,27 +137,32 @@ func testListing(t T, k Kind) {
 			return false
 		}
 	}
-	for range e.s.Contacts(e.ctx) {
+	for _, err := range e.s.Contacts(e.ctx) {
+		e.must("the first of contacts", err)
 		if !commit("contacts") {
 			return
 		}
 	}
-	for range e.s.Links(e.ctx) {
+	for _, err := range e.s.Links(e.ctx) {
+		e.must("the first of links", err)
 		if !commit("links") {
 			return
 		}
 	}
-	for range e.s.LinksBy(e.ctx, "lilei") {
+	for _, err := range e.s.LinksBy(e.ctx, "lilei") {
+		e.must("the first of a member's links", err)
 		if !commit("links of a member") {
 			return
 		}
 	}
-	for range e.s.Cards(e.ctx) {
+	for _, err := range e.s.Cards(e.ctx) {
+		e.must("the first of cards", err)
 		if !commit("cards") {
 			return
 		}
 	}
-	for range e.s.Trail(e.ctx) {
+	for _, err := range e.s.Trail(e.ctx) {
+		e.must("the first of the trail", err)
 		if !commit("the trail") {
 			return
 		}

@@ -1,7 +1,6 @@
 package storetest
 
 import (
-	"fmt"
 	"time"
 
 	"github.com/hutong-im/hutong/bridge"
@@ -261,5 +260,5 @@ func testAliasing(t T, k Kind) {
 	}
 	v, _, err = e.s.KV("a").Get(e.ctx, "k")
 	e.must("get", err)
-	e.equal("value", fmt.Sprintf("%s", v), "value")
+	e.equal("value", string(v), "value")
 }

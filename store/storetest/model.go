@@ -325,7 +325,8 @@ func (m *model) compare(e *env, when string) {
 		e.equal(when+": find", got, id)
 	}
 	n := 0
-	for range e.s.Contacts(e.ctx) {
+	for _, err := range e.s.Contacts(e.ctx) {
+		e.must(when+": list contacts", err)
 		n++
 	}
 	e.equal(when+": contacts", n, len(m.contacts))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"runtime"
+	"slices"
 	"sync"
 	"testing"
 
@@ -52,8 +53,8 @@ func caught(t *testing.T, k storetest.Kind) (test, why string) {
 			x.Run(r, k)
 		}()
 		<-done
-		for i := len(r.cleanups) - 1; i >= 0; i-- {
-			r.cleanups[i]()
+		for _, v := range slices.Backward(r.cleanups) {
+			v()
 		}
 		cancel()
 		if len(r.failures) > 0 {

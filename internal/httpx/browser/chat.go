@@ -283,7 +283,9 @@ func (g *gate) open(run context.Context, in bridge.Inbox) {
 }
 
 func (g *gate) close() {
-	g.open(nil, nil)
+	g.mu.Lock()
+	g.run, g.in = nil, nil
+	g.mu.Unlock()
 	g.inside.Wait()
 }
 

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/url"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -73,16 +74,25 @@ func (p *Pages) Mount(mux *http.ServeMux) {
 	mux.HandleFunc("GET "+p.base+"/assets/{hash}/{name...}", p.asset)
 }
 
-// assetTypes are the files that are served; templates and words are not.
-var assetTypes = map[string]string{
-	".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".svg": "image/svg+xml",
+// assetType is the type of a file that is served; "" for those that are not: templates and words.
+func assetType(name string) string {
+	switch path.Ext(name) {
+	case ".js":
+		return "text/javascript; charset=utf-8"
+	case ".css":
+		return "text/css; charset=utf-8"
+	case ".svg":
+		return "image/svg+xml"
+	default:
+		return ""
+	}
 }
 
 func (p *Pages) asset(w http.ResponseWriter, r *http.Request) {
 	name := r.PathValue("name")
-	typ, ok := assetTypes[path.Ext(name)]
+	typ := assetType(name)
 	folder, _, _ := strings.Cut(name, "/")
-	if !ok || !fs.ValidPath(name) || !contains(p.folders, folder) {
+	if typ == "" || !fs.ValidPath(name) || !slices.Contains(p.folders, folder) {
 		http.NotFound(w, r)
 		return
 	}
@@ -96,16 +106,7 @@ func (p *Pages) asset(w http.ResponseWriter, r *http.Request) {
 	if !strings.HasPrefix(r.URL.Path, p.prefix) { // a page from before an update asks for what is here now
 		w.Header().Set("Cache-Control", "no-store")
 	}
-	_, _ = w.Write(raw) // the visitor is gone; nobody is left to tell
-}
-
-func contains(list []string, s string) bool {
-	for _, v := range list {
-		if v == s {
-			return true
-		}
-	}
-	return false
+	_, _ = w.Write(raw) //nolint:gosec // an embedded file; a visitor who is gone cannot be told
 }
 
 // View is what every template gets.

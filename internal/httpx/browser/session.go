@@ -72,7 +72,7 @@ func (s *Sessions) put(ctx context.Context, w http.ResponseWriter, v Session) er
 }
 
 func (s *Sessions) bake(token string, age int) *http.Cookie {
-	return &http.Cookie{
+	return &http.Cookie{ //nolint:gosec // Secure wherever the gateway is reached by https
 		Name: s.cookie(), Value: token, Path: "/", MaxAge: age,
 		HttpOnly: true, Secure: s.Secure, SameSite: http.SameSiteLaxMode,
 	}

@@ -88,7 +88,7 @@ func known(tag string) string {
 // keepLanguage remembers a choice made by ?lang=.
 func keepLanguage(w http.ResponseWriter, r *http.Request, secure bool) {
 	if l := known(r.URL.Query().Get("lang")); l != "" {
-		http.SetCookie(w, &http.Cookie{
+		http.SetCookie(w, &http.Cookie{ //nolint:gosec // Secure wherever the gateway is reached by https
 			Name: langCookie, Value: l, Path: "/", MaxAge: int((365 * 24 * time.Hour).Seconds()),
 			Secure: secure, HttpOnly: true, SameSite: http.SameSiteLaxMode,
 		})

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -69,9 +70,7 @@ func (b *Browser) request(ctx context.Context, method, target, typ string, body 
 	if typ != "" {
 		r.Header.Set("Content-Type", typ)
 	}
-	for k, v := range b.Header {
-		r.Header[k] = v
-	}
+	maps.Copy(r.Header, b.Header)
 	if b.Addr != "" {
 		r.RemoteAddr = b.Addr
 	}
