@@ -44,6 +44,7 @@ type seat struct {
 	reader *reader
 	topic  *topic
 	num    uint64 // the newest event that the reader has had
+	past   uint64 // the newest event when the reader came
 	reset  bool   // where the reader stood is not known any more
 }
 
@@ -65,7 +66,7 @@ func (s *Stream) join(name, id string) (*seat, int) {
 	if len(t.readers) >= s.opts.Readers {
 		return nil, http.StatusTooManyRequests
 	}
-	st := &seat{run: s.run, topic: t, num: t.last, reader: &reader{wake: make(chan struct{}, 1)}}
+	st := &seat{run: s.run, topic: t, num: t.last, past: t.last, reader: &reader{wake: make(chan struct{}, 1)}}
 	if id != "" {
 		if n, ok := t.since(id); ok {
 			st.num = n
@@ -103,7 +104,6 @@ func (s *Stream) pump(ctx context.Context, out *sseWriter, st *seat) {
 	t, num := st.topic, st.num
 	beat := time.NewTimer(s.opts.Heartbeat)
 	defer beat.Stop()
-	replay := true
 	for {
 		events, ok := s.next(t, num)
 		if !ok {
@@ -111,12 +111,11 @@ func (s *Stream) pump(ctx context.Context, out *sseWriter, st *seat) {
 		}
 		if len(events) > 0 {
 			num = events[len(events)-1].num
-			if err := out.events(t, events, replay); err != nil {
+			if err := out.events(t, events, st.past); err != nil {
 				return
 			}
 			beat.Reset(s.opts.Heartbeat)
 		}
-		replay = false
 		select {
 		case <-ctx.Done():
 			return
@@ -155,12 +154,13 @@ func (o *sseWriter) hello(id string, reset bool) error {
 	return o.send([]byte(msg + "\n"))
 }
 
-// events writes a batch in one go. A replay leaves out what was only of the moment.
-func (o *sseWriter) events(t *topic, list []sse, replay bool) error {
+// events writes a batch in one go. Up to the number past it is a replay, which leaves out what was only of
+// the moment.
+func (o *sseWriter) events(t *topic, list []sse, past uint64) error {
 	var b bytes.Buffer
 	for _, e := range list {
 		b.WriteString("id: " + t.id(e.num) + "\n")
-		if !replay || !e.flash {
+		if e.num > past || !e.flash {
 			b.WriteString("event: " + oneLine(e.name) + "\n")
 			for line := range bytes.SplitSeq(e.data, []byte("\n")) {
 				b.WriteString("data: ")
