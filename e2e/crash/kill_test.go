@@ -34,7 +34,8 @@ func TestKilledAtRandom(t *testing.T) {
 	stop := w.talk(context.Background())
 	defer stop()
 	begun := time.Now()
-	for range randomKills {
+	for i := range randomKills {
+		w.jam(i%4 == 0) // now and then nothing can be delivered, and all has to be kept
 		p := w.running()
 		after(time.Duration(20+random.IntN(300))*time.Millisecond, p)
 		if trace := p.Trace(); trace != "" {
@@ -44,6 +45,7 @@ func TestKilledAtRandom(t *testing.T) {
 	}
 	t.Logf("%d kills in %s", randomKills, time.Since(begun).Round(time.Second))
 	stop()
+	w.jam(false)
 	w.pass(t, w.running(), "random kills")
 }
 

@@ -81,6 +81,7 @@ func (m *machine) check(t *testing.T, after string) {
 	t.Helper()
 	defer m.on()()
 	p := m.w.running()
+	defer p.Kill()
 	m.w.pass(t, p, after)
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
@@ -95,10 +96,12 @@ func TestPowerCuts(t *testing.T) {
 			m := newMachine(t, uint64(mode)+1)
 			for done := 0; done < cutsPerMode; {
 				stop := m.w.talk(context.Background())
-				for range cutsPerCheck {
+				for i := range cutsPerCheck {
+					m.w.jam(i%3 == 0) // now and then nothing can be delivered, and all has to be kept
 					m.round(mode, mostSteps)
 				}
 				stop()
+				m.w.jam(false)
 				done += cutsPerCheck
 				m.check(t, fmt.Sprintf("%d power cuts, %s", done, mode))
 			}
@@ -118,15 +121,20 @@ func TestPowerCutsInTheFirstStart(t *testing.T) {
 			stop := m.w.talk(context.Background())
 			m.round(mode, firstSteps)
 			m.round(mode, firstSteps)
-			off := m.on()
-			p := m.w.running()
-			m.wait(p)
-			stop()
-			m.w.pass(t, p, fmt.Sprintf("two cuts in the first start, %s", mode))
-			p.Kill()
-			off()
+			m.begin(t, stop, mode)
 		}
 	}
+}
+
+// begin is the first start that lasts.
+func (m *machine) begin(t *testing.T, stop func(), mode powercut.Mode) {
+	t.Helper()
+	defer m.on()()
+	p := m.w.running()
+	defer p.Kill()
+	m.wait(p)
+	stop()
+	m.w.pass(t, p, fmt.Sprintf("two cuts in the first start, %s", mode))
 }
 
 // wait lets people talk until something has arrived.
@@ -153,11 +161,13 @@ func TestWithoutSyncsSomethingIsLost(t *testing.T) {
 			p := m.w.running()
 			m.wait(p)
 			m.disk.Lie()
+			m.w.jam(true) // what is accepted now is nowhere else
 			after(time.Second, p)
 			m.disk.Cut(mode)
 			p.Kill()
 			off()
 			stop()
+			m.w.jam(false)
 			defer m.on()()
 			p = m.w.start()
 			defer p.Kill()

@@ -136,6 +136,16 @@ func (w *world) chat(ctx context.Context, network, customer string) {
 	}
 }
 
+// jam makes every network refuse what is sent to it, so that what is accepted has to be kept; or ends it.
+func (w *world) jam(on bool) {
+	for _, n := range w.nets {
+		n.Heal()
+		if on {
+			n.Fail(fake.Fault{Trouble: fake.Broken, Op: "send"})
+		}
+	}
+}
+
 // start starts the gateway and waits until it answers, or has ended.
 func (w *world) start(env ...string) *gateway.Process {
 	w.t.Helper()
