@@ -34,8 +34,8 @@ func isolation(b *bench) error {
 	return nil
 }
 
-// beside measures the p99 of a healthy workspace at 200 messages/s, while each of the others gets as
-// many customers and 50 messages/s.
+// beside measures the p99 of a healthy workspace at 200 messages/s, while each of the others has as many
+// customers, who write 20 messages/s.
 func (b *bench) beside(troubled map[string]*sink) (time.Duration, error) {
 	const rate, rooms = 200, 200
 	s, dir, err := b.fresh("isolation")
@@ -67,7 +67,7 @@ func (b *bench) beside(troubled map[string]*sink) (time.Duration, error) {
 	errs := make(chan error, len(names))
 	for i, n := range names[1:] {
 		wg.Go(func() {
-			errs <- paced(sources[n].in, &stopwatch{sent: make(map[string]time.Time)}, rate/4, (i+1)*rooms, rooms, b.time)
+			errs <- paced(sources[n].in, &stopwatch{sent: make(map[string]time.Time)}, rate/10, (i+1)*rooms, rooms, b.time)
 		})
 	}
 	errs <- paced(sources["well"].in, w, rate, 0, rooms, b.time)

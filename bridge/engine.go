@@ -49,11 +49,9 @@ func newEngine(b *Bridge) *engine {
 func (e *engine) run(ctx context.Context) error {
 	sends, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
-	e.mu.Lock()
-	e.on, e.ctx = true, sends
-	e.mu.Unlock()
-	err := e.adoptAll(ctx)
+	err := e.adoptAll(ctx) // before anything is sent: reading all of it takes less time than sending some
 	if err == nil {
+		e.open(sends)
 		e.keepTime(ctx)
 	}
 	e.mu.Lock()
@@ -66,6 +64,16 @@ func (e *engine) run(ctx context.Context) error {
 		return err
 	}
 	return nil
+}
+
+// open lets the workers begin.
+func (e *engine) open(sends context.Context) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.on, e.ctx = true, sends
+	for _, d := range e.dests {
+		e.staff(d)
+	}
 }
 
 // adoptEvery is how often a gateway that shares its store looks for lanes that another one let go.
