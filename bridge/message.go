@@ -132,4 +132,7 @@ type Blobs interface {
 	Open(blob string) (io.ReadCloser, error)
 	// Remove forgets a blob; one that is not there is no error.
 	Remove(blob string) error
+	// Sweep removes blobs that were last put before the given moment and that unused, which is asked for
+	// some at a time, says nobody needs: uploads that were never sent. It returns how many.
+	Sweep(before time.Time, unused func(blobs []string) ([]string, error)) (int, error)
 }

@@ -153,6 +153,8 @@ type Upkeep interface {
 	// keys older than SeenFor, and history older than history (zero: none). It returns the blobs that
 	// nothing refers to any more.
 	Expire(ctx context.Context, now, history time.Time) (blobs []string, err error)
+	// Unused returns those of the blobs that nothing refers to.
+	Unused(ctx context.Context, blobs []string) ([]string, error)
 	// Backup writes a copy that Restore of the same kind of store reads, while everything goes on.
 	Backup(ctx context.Context, w io.Writer) error
 	Stats(ctx context.Context) (Stats, error)

@@ -267,6 +267,8 @@ func (b *memBlobs) Remove(name string) error {
 	return nil
 }
 
+func (b *memBlobs) Sweep(time.Time, func([]string) ([]string, error)) (int, error) { return 0, nil }
+
 // world is a gateway between an office and a shop of customers.
 type world struct {
 	t      *testing.T

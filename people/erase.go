@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/hutong-im/hutong/bridge"
 )
@@ -110,4 +111,18 @@ func (p *People) whole(ctx context.Context, by Actor, id bridge.ContactID) (brid
 		return c, nil, fmt.Errorf("links of contact %s: %w", id, err)
 	}
 	return c, links, nil
+}
+
+// unsent is how long an upload may wait to be sent.
+const unsent = 24 * time.Hour
+
+// Sweep removes files that were uploaded and never sent, or whose removal was cut short, and returns how many.
+func (p *People) Sweep(ctx context.Context) (int, error) {
+	n, err := p.blobs.Sweep(p.now().Add(-unsent), func(blobs []string) ([]string, error) {
+		return p.store.Unused(ctx, blobs)
+	})
+	if err != nil {
+		return n, fmt.Errorf("sweep files: %w", err)
+	}
+	return n, nil
 }

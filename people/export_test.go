@@ -127,6 +127,27 @@ func TestErase(t *testing.T) {
 	}
 }
 
+func TestSweepRemovesWhatWasNeverSent(t *testing.T) {
+	w := newTown(t)
+	shared, own := w.fill()
+	orphan, _, err := w.blobs.Put(strings.NewReader("uploaded and forgotten"), 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := len(w.blobs.blobs)
+	if _, err := w.Sweep(w.ctx); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.blobs.Open(orphan); !errors.Is(err, bridge.ErrNotFound) || len(w.blobs.blobs) == before {
+		t.Errorf("the orphan: %v", err)
+	}
+	for _, f := range []bridge.File{shared, own} {
+		if _, err := w.blobs.Open(f.Blob); err != nil {
+			t.Errorf("a file that was sent: %v", err)
+		}
+	}
+}
+
 func TestEraseSaysWhichFileStays(t *testing.T) {
 	w := newTown(t)
 	_, own := w.fill()

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -52,6 +53,17 @@ func (s *shelf) Remove(name string) error {
 	}
 	delete(s.blobs, name)
 	return nil
+}
+
+// Sweep asks about everything: all of it is old.
+func (s *shelf) Sweep(_ time.Time, unused func([]string) ([]string, error)) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	gone, err := unused(slices.Sorted(maps.Keys(s.blobs)))
+	for _, b := range gone {
+		delete(s.blobs, b)
+	}
+	return len(gone), err
 }
 
 // town is a small company with a clock that stands still.

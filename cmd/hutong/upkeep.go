@@ -39,5 +39,9 @@ func (g *gateway) forget(ctx context.Context) {
 	if err := g.people.Discard(blobs); err != nil {
 		g.log.Error("old files were not removed", "err", err)
 	}
-	g.log.Debug("upkeep done", "files", len(blobs))
+	swept, err := g.people.Sweep(ctx)
+	if err != nil && ctx.Err() == nil {
+		g.log.Error("files that were never sent were not removed", "err", err)
+	}
+	g.log.Debug("upkeep done", "files", len(blobs)+swept)
 }

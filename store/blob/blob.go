@@ -12,8 +12,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/hutong-im/hutong/bridge"
 )
@@ -145,4 +147,57 @@ func full(err error) error {
 		return fmt.Errorf("%w: free some space on the disk: %w", bridge.ErrFull, err)
 	}
 	return err
+}
+
+// Sweep removes old blobs that nobody needs, some at a time. One that is put again meanwhile is young, and stays.
+func (d *Dir) Sweep(before time.Time, unused func(blobs []string) ([]string, error)) (int, error) {
+	removed := 0
+	for i := range 256 {
+		old, err := d.old(fmt.Sprintf("%02x", i), before)
+		if err != nil {
+			return removed, err
+		}
+		for batch := range slices.Chunk(old, sweepBatch) {
+			gone, err := unused(batch)
+			if err != nil {
+				return removed, fmt.Errorf("look which files are needed: %w", err)
+			}
+			for _, b := range gone {
+				if !d.isOld(b, before) {
+					continue
+				}
+				if err := d.Remove(b); err != nil {
+					return removed, err
+				}
+				removed++
+			}
+		}
+	}
+	return removed, nil
+}
+
+// sweepBatch is how many blobs are asked about at once.
+const sweepBatch = 256
+
+// old lists the blobs of one folder that were last put before the moment.
+func (d *Dir) old(dir string, before time.Time) ([]string, error) {
+	list, err := fs.ReadDir(d.root.FS(), dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("list files: %w", err)
+	}
+	var out []string
+	for _, e := range list {
+		if Valid(e.Name()) && d.isOld(e.Name(), before) {
+			out = append(out, e.Name())
+		}
+	}
+	return out, nil
+}
+
+func (d *Dir) isOld(blob string, before time.Time) bool {
+	info, err := d.root.Stat(path(blob))
+	return err == nil && info.ModTime().Before(before)
 }

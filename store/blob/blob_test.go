@@ -8,10 +8,12 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"testing/iotest"
+	"time"
 
 	"github.com/hutong-im/hutong/bridge"
 	"github.com/hutong-im/hutong/store/blob"
@@ -184,4 +186,46 @@ func FuzzName(f *testing.F) {
 			t.Fatal(err)
 		}
 	})
+}
+
+func TestSweep(t *testing.T) {
+	dir := t.TempDir()
+	d, err := blob.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = d.Close() }()
+	put := func(s string) string {
+		b, _, err := d.Put(strings.NewReader(s), 100)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	needed, orphan, young, again := put("needed"), put("orphan"), put("young"), put("again")
+	yesterday := time.Now().Add(-48 * time.Hour)
+	for _, b := range []string{needed, orphan, again} {
+		if err := os.Chtimes(filepath.Join(dir, b[:2], b), yesterday, yesterday); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put("again") // somebody uploads the same file once more
+	n, err := d.Sweep(time.Now().Add(-24*time.Hour), func(blobs []string) ([]string, error) {
+		return slices.DeleteFunc(slices.Clone(blobs), func(b string) bool { return b == needed }), nil
+	})
+	if n != 1 || err != nil {
+		t.Errorf("Sweep = %d, %v, want the orphan alone", n, err)
+	}
+	for b, there := range map[string]bool{needed: true, orphan: false, young: true, again: true} {
+		r, err := d.Open(b)
+		if (err == nil) != there {
+			t.Errorf("Open(%s) = %v, want there: %v", b, err, there)
+		}
+		if err == nil {
+			_ = r.Close()
+		}
+	}
+	if _, err := d.Sweep(time.Now().Add(time.Hour), func([]string) ([]string, error) { return nil, bridge.ErrClosed }); !errors.Is(err, bridge.ErrClosed) {
+		t.Errorf("a store that does not answer: %v", err)
+	}
 }

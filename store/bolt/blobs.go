@@ -2,9 +2,11 @@ package bolt
 
 import (
 	"bytes"
+	"context"
 	"slices"
 
 	"github.com/hutong-im/hutong/bridge"
+	bbolt "go.etcd.io/bbolt"
 )
 
 // References to blobs are counted by listing them: a key of the blob and of what refers to it. A
@@ -89,4 +91,20 @@ func (b *batch) takeBlobs(first, last bridge.MessageID, free func(string) error)
 		}
 	}
 	return nil
+}
+
+// Unused returns those of the blobs that nothing refers to.
+func (s *Store) Unused(ctx context.Context, blobs []string) ([]string, error) {
+	var out []string
+	err := s.read(ctx, func(tx *bbolt.Tx) error {
+		c := top(tx, bucketBlobs).Cursor()
+		for _, b := range blobs {
+			prefix := named(b)
+			if k, _ := c.Seek(prefix); k == nil || !bytes.HasPrefix(k, prefix) {
+				out = append(out, b)
+			}
+		}
+		return nil
+	})
+	return out, err
 }

@@ -135,3 +135,19 @@ func (s *Store) Expire(ctx context.Context, now, history time.Time) ([]string, e
 	}
 	return slices.Sorted(maps.Keys(free)), nil
 }
+
+// Unused returns those of the blobs that nothing refers to.
+func (s *Store) Unused(ctx context.Context, blobs []string) ([]string, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if err := s.usable(ctx); err != nil {
+		return nil, err
+	}
+	var out []string
+	for _, b := range blobs {
+		if s.data.Blobs[b] == 0 {
+			out = append(out, b)
+		}
+	}
+	return out, nil
+}

@@ -215,8 +215,17 @@ func testLoose(e *env, now time.Time) {
 	c.Rev, c.Avatar = 1, "new face"
 	e.do(bridge.Step{At: now, Contacts: []bridge.Contact{c}})
 	e.do(bridge.Step{At: now, Message: withBlobs(7, "again", "replaced")})
+	e.unused("face")
 	e.expires(now, time.Time{}, "face")
 	e.expires(now, time.Time{})
+}
+
+// unused checks which of the blobs of testLoose nothing refers to, beside one that was never stored.
+func (e *env) unused(want ...string) {
+	e.Helper()
+	got, err := e.s.Unused(e.ctx, []string{"kept", "face", "new face", "replaced", "new", "never"})
+	e.must("unused", err)
+	e.equal("unused", got, append(want, "never"))
 }
 
 func days(from, to int) (out []string) {
