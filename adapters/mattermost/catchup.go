@@ -1,0 +1,184 @@
+package mattermost
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/mattermost/mattermost/server/public/model"
+
+	"github.com/hutong-im/hutong/bridge"
+)
+
+// What is read again after events were lost.
+const (
+	// overlap is read twice: events of different channels do not come in the order of their times.
+	overlap = 20 * time.Second
+	// quiet channels are read too, since an edit does not count as news of its channel; but not those
+	// where nothing was said for so long.
+	quiet = 7 * 24 * time.Hour
+	// sinceCap is how many posts the server gives at most for since=, in no order: SqlPostStore.GetPostsSince.
+	sinceCap = 1000
+	pageSize = 200 // posts of a page: api4/params.go, PerPageMaximum
+	keepEach = time.Second
+)
+
+const placeKey = "heard" // in State: resume.cursor
+
+// begin finds out up to where everything was heard. A new adapter begins now.
+func (a *adapter) begin(ctx context.Context) error {
+	if a.wake.cursor != 0 {
+		return nil
+	}
+	ok, err := a.kept(ctx, placeKey, &a.wake.cursor)
+	if err != nil || ok {
+		return err
+	}
+	_, resp, err := a.api.GetMe(ctx, "")
+	if err != nil {
+		return plainly(fault("ask for the server's time", err))
+	}
+	a.wake.cursor = serverTime(resp.Header, a.now())
+	return a.keep(ctx, placeKey, a.wake.cursor)
+}
+
+// serverTime is the server's clock, in ms; it tells whole seconds.
+func serverTime(h http.Header, now time.Time) int64 {
+	if t, err := http.ParseTime(h.Get("Date")); err == nil {
+		return t.UnixMilli()
+	}
+	return now.UnixMilli()
+}
+
+// markPlace keeps the cursor, not more often than each second: what is heard twice does no harm.
+func (a *adapter) markPlace(ctx context.Context, last bool) {
+	if now := a.now(); last || now.Sub(a.wake.kept) >= keepEach {
+		a.wake.kept = now
+		ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+		defer cancel()
+		if err := a.keep(ctx, placeKey, a.wake.cursor); err != nil && !errors.Is(err, bridge.ErrClosed) {
+			a.env.Log.Warn("how far was heard could not be kept; it will be heard again", "err", err)
+		}
+	}
+}
+
+// catchUp reads what was said, changed and deleted since the cursor. The cursor moves when all is read.
+func (a *adapter) catchUp(ctx context.Context, in bridge.Inbox) error {
+	s, err := a.known(ctx)
+	if err != nil {
+		return err
+	}
+	channels, resp, err := a.api.GetChannelsForUserWithLastDeleteAt(ctx, s.me.Id, 0)
+	if err != nil {
+		return plainly(fault("ask for the bot's channels", err))
+	}
+	now := serverTime(resp.Header, a.now())
+	since := a.wake.cursor - overlap.Milliseconds()
+	slices.SortFunc(channels, func(x, y *model.Channel) int { return cmp.Compare(y.LastPostAt, x.LastPostAt) })
+	for _, ch := range channels {
+		r, err := a.room(ctx, ch.Id)
+		if err != nil {
+			return err
+		}
+		a.see(r, ch, s)
+		if known, err := a.heardIn(ctx, ch.Id); err != nil {
+			return err
+		} else if known == nil || ch.LastPostAt < since-quiet.Milliseconds() {
+			continue
+		}
+		if err := a.readBack(ctx, in, ch.Id, since); err != nil {
+			return fmt.Errorf("read what was said meanwhile: %w", err)
+		}
+	}
+	a.wake.cursor = max(a.wake.cursor, now)
+	a.markPlace(ctx, true)
+	return nil
+}
+
+// readBack brings what happened in a channel, oldest first.
+func (a *adapter) readBack(ctx context.Context, in bridge.Inbox, channel string, since int64) error {
+	posts, err := a.since(ctx, channel, since)
+	if err != nil {
+		return err
+	}
+	for _, p := range posts {
+		if err := a.post(ctx, in, p, false); err != nil {
+			return err
+		}
+		if p.Metadata == nil {
+			continue
+		}
+		for _, re := range p.Metadata.Reactions {
+			if re.ChannelId = p.ChannelId; re.UpdateAt <= since {
+				continue
+			}
+			if err := a.reaction(ctx, in, re, false); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// since lists the posts of a channel that are new or changed, oldest first.
+func (a *adapter) since(ctx context.Context, channel string, since int64) ([]*model.Post, error) {
+	list, err := call("ask what was said", func() (*model.PostList, *model.Response, error) {
+		return a.api.GetPostsSince(ctx, channel, since, false)
+	})
+	if err != nil {
+		return nil, err
+	}
+	found := map[string]*model.Post{}
+	take := func(l *model.PostList) {
+		for _, id := range l.Order {
+			if p := l.Posts[id]; p != nil {
+				found[id] = p
+			}
+		}
+	}
+	take(list)
+	if len(list.Order) >= sinceCap { // some are missing, nobody knows which: read every page
+		err := a.pages(ctx, channel, func(l *model.PostList) bool {
+			take(l)
+			return oldest(l).CreateAt > since
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	out := make([]*model.Post, 0, len(found))
+	for _, p := range found {
+		out = append(out, p)
+	}
+	slices.SortFunc(out, func(x, y *model.Post) int {
+		return cmp.Or(cmp.Compare(x.CreateAt, y.CreateAt), cmp.Compare(x.Id, y.Id))
+	})
+	return out, nil
+}
+
+func oldest(l *model.PostList) *model.Post { return l.Posts[l.Order[len(l.Order)-1]] }
+
+// pages reads a channel backwards until more says that it is enough. Pages begin behind a post, so that
+// what is said meanwhile moves nothing.
+func (a *adapter) pages(ctx context.Context, channel string, more func(*model.PostList) bool) error {
+	before := ""
+	for {
+		list, err := call("ask what was said before", func() (*model.PostList, *model.Response, error) {
+			if before == "" {
+				return a.api.GetPostsForChannel(ctx, channel, 0, pageSize, "", false, false)
+			}
+			return a.api.GetPostsBefore(ctx, channel, before, 0, pageSize, "", false, false)
+		})
+		if err != nil {
+			return err
+		}
+		if len(list.Order) == 0 || oldest(list) == nil || !more(list) {
+			return nil
+		}
+		before = oldest(list).Id
+	}
+}

@@ -1,0 +1,330 @@
+package mattermost
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/mattermost/mattermost/server/public/model"
+
+	"github.com/hutong-im/hutong/adapters/adaptertest"
+	"github.com/hutong-im/hutong/bridge"
+)
+
+// A bot that may do what every member may, and what the server forbids stands in the text.
+func TestContractPlain(t *testing.T) {
+	s := newServer(t)
+	s.noNames = true
+	adaptertest.Run(t, bridge.Kind{Name: "mattermost", New: func() bridge.Config {
+		c, _ := Kind().New().(*Config)
+		return &told{*c}
+	}}, told{}.on(newNetwork(t, s)))
+}
+
+// told is an adapter that has said before what it can do without: that is the first thing Probe says.
+type told struct {
+	Config `yaml:",inline"`
+}
+
+func (c *told) Open(env bridge.Env) (bridge.Adapter, error) {
+	b, err := c.Config.Open(env)
+	if a, ok := b.(*adapter); ok {
+		a.told = true
+	}
+	return b, err
+}
+
+func (told) on(n *network) adaptertest.Network { return &toldNetwork{n} }
+
+type toldNetwork struct{ *network }
+
+func (n *toldNetwork) Config() bridge.Config {
+	c, _ := n.network.Config().(*Config)
+	return &told{*c}
+}
+
+// A bot with a role of its own.
+func TestContractTrusted(t *testing.T) {
+	s := newServer(t)
+	s.extra = []string{"create_post_ephemeral", "manage_slash_commands"}
+	adaptertest.Run(t, Kind(), newNetwork(t, s))
+}
+
+// network is the server with people who use it.
+type network struct {
+	*server
+	hook string // where the gateway is
+
+	calls   sync.WaitGroup
+	who     sync.Mutex
+	adapter *adapter
+	lobby   lobby
+}
+
+func newNetwork(t testing.TB, s *server) *network {
+	n := &network{server: s}
+	gateway := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		n.who.Lock()
+		a := n.adapter
+		n.who.Unlock()
+		if a == nil {
+			w.WriteHeader(http.StatusNotFound)
+			return
+		}
+		a.Hook().ServeHTTP(w, r)
+	}))
+	t.Cleanup(gateway.Close)
+	n.hook = gateway.URL
+	n.lobby.company = bridge.Company{Name: "ACME", Short: "ACME", URL: gateway.URL, Zone: time.UTC}
+	return n
+}
+
+func (n *network) Config() bridge.Config {
+	return &Config{URL: n.url, Token: bridge.MakeSecret(botToken), Team: teamName, Rooms: roomsChannel, Command: "hutong", MaxFile: 1 << 20}
+}
+
+func (n *network) Facts() adaptertest.Facts {
+	return adaptertest.Facts{Secrets: []string{botToken}, MaxText: maxText, Count: bridge.Runes, Retry: 3 * time.Second, Replies: true}
+}
+
+func (n *network) Lobby() bridge.Lobby { return &n.lobby }
+
+func (n *network) Attach(a bridge.Adapter) {
+	n.calls.Wait()
+	n.who.Lock()
+	defer n.who.Unlock()
+	n.adapter, _ = a.(*adapter)
+}
+
+func (n *network) Room() (bridge.RoomID, bridge.UserID) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	u := n.user(fmt.Sprintf("member.%d", len(n.users)))
+	c := n.newChannel("hutong-"+u.Id, "张三", "P", n.bot.Id, n.bot.Id, u.Id)
+	return bridge.RoomID(c.Id), bridge.UserID(u.Id)
+}
+
+func (n *network) Do(a adaptertest.Act) (bridge.MsgID, bool) {
+	switch a.Verb {
+	case adaptertest.Press:
+		return a.Msg, n.press(a)
+	case adaptertest.Read, adaptertest.Join, adaptertest.Leave:
+		return "", false // reading is told to nobody; the others are what customers do
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	p := n.posts[string(a.Msg)]
+	switch a.Verb {
+	case adaptertest.Say:
+		p = &model.Post{ChannelId: string(a.Room), UserId: string(a.User), Message: a.Text, RootId: string(a.ReplyTo)}
+		for _, f := range a.Files {
+			p.FileIds = append(p.FileIds, n.store(p.UserId, p.ChannelId, f.Name, f.Type, f.Data).Id)
+		}
+		return bridge.MsgID(n.put(p).Id), true
+	case adaptertest.Edit:
+		n.edit(p, a.Text)
+	case adaptertest.Recall:
+		n.remove(p)
+	case adaptertest.React, adaptertest.Unreact:
+		n.mark(p, string(a.User), icons()[bare(a.Emoji)], a.Verb == adaptertest.React)
+	case adaptertest.Type:
+		n.tell(n.channels[string(a.Room)], model.WebsocketEventTyping, map[string]any{"user_id": string(a.User), "parent_id": ""}, nil)
+	}
+	return a.Msg, true
+}
+
+// press does what the server does when a button is pressed.
+func (n *network) press(a adaptertest.Act) bool {
+	n.mu.Lock()
+	p, all := n.posts[string(a.Msg)], n.actions[string(a.Msg)]
+	n.mu.Unlock()
+	for _, i := range all {
+		if i.Context["choice"] != a.Choice {
+			continue
+		}
+		n.calls.Go(func() {
+			status, answer := n.call(i.URL, "application/json", "", encode(model.PostActionIntegrationRequest{
+				UserId: string(a.User), ChannelId: p.ChannelId, PostId: p.Id, TriggerId: "t", Type: "button", Context: i.Context,
+			}))
+			var out model.PostActionIntegrationResponse
+			n.mu.Lock()
+			defer n.mu.Unlock()
+			if status == http.StatusOK && json.Unmarshal(answer, &out) == nil && out.Update != nil {
+				p.Message = out.Update.Message
+				p.SetProps(out.Update.GetProps())
+			}
+			if out.EphemeralText != "" {
+				n.hints = append(n.hints, hint{p.ChannelId, string(a.User), out.EphemeralText})
+			}
+		})
+		return true
+	}
+	return false
+}
+
+func encode(v any) []byte {
+	b, _ := json.Marshal(v)
+	return b
+}
+
+// call calls the gateway.
+func (n *network) call(address, typ, auth string, body []byte) (int, []byte) {
+	req, err := http.NewRequestWithContext(context.Background(), http.MethodPost, address, bytes.NewReader(body))
+	if err != nil {
+		return 0, nil
+	}
+	req.Header.Set("Content-Type", typ)
+	req.Header.Set("Authorization", auth)
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	resp, err := client.Do(req)
+	if err != nil {
+		return 0, nil
+	}
+	defer func() { _ = resp.Body.Close() }()
+	answer, _ := io.ReadAll(resp.Body)
+	return resp.StatusCode, answer
+}
+
+func (n *network) Forge(f adaptertest.Forgery, room bridge.RoomID, user bridge.UserID, text string) (int, bool) {
+	hook, typ, auth := n.hook+"/hook/under-test", "application/json", ""
+	req := model.PostActionIntegrationRequest{UserId: string(user), ChannelId: string(room), PostId: "p", Context: map[string]any{
+		"room": string(room), "ask": "link:l1", "choice": "accept", "label": text, "sig": "",
+	}}
+	body := encode(req)
+	switch f {
+	case adaptertest.Unsigned:
+	case adaptertest.Forged: // a slash command with another token
+		typ, auth = "application/x-www-form-urlencoded", "Token "+strings.Repeat("x", 26)
+		body = []byte(url.Values{"user_id": {string(user)}, "channel_id": {string(room)}, "trigger_id": {"t"}, "text": {"to " + text}}.Encode())
+	case adaptertest.Altered:
+		a := n.adapter
+		p := press{Room: string(room), Ask: "link:l1", Choice: "decline", Label: text}
+		req.Context["sig"] = a.sign(p)
+		body = encode(req)
+	case adaptertest.Malformed:
+		body = []byte(`{"user_id": 7, "context": "` + text)
+	case adaptertest.Oversized:
+		body = bytes.Repeat([]byte("a"), maxHook+1)
+	default:
+		return 0, false // a press is as good tomorrow as today; whether it is too late the core knows
+	}
+	status, _ := n.call(hook, typ, auth, body)
+	return status, true
+}
+
+func (n *network) Trouble(t adaptertest.Trouble) bool {
+	switch t {
+	case adaptertest.Cut:
+		n.cut()
+		return true
+	case adaptertest.Closed:
+		return false
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.trouble = t
+	return true
+}
+
+func (n *network) View(room bridge.RoomID) (v adaptertest.View) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	c := n.channels[string(room)]
+	if c == nil {
+		return v
+	}
+	v.Title, v.Typed = c.DisplayName, n.typed[c.Id]
+	for _, m := range c.members {
+		if m != n.bot.Id {
+			v.Members = append(v.Members, bridge.UserID(m))
+		}
+	}
+	for _, id := range c.order {
+		p := n.posts[id]
+		if p.Type == "" && p.GetProp(propCard) == nil {
+			v.Lines = append(v.Lines, n.line(p))
+		}
+	}
+	for _, h := range n.hints {
+		if h.channel == c.Id {
+			v.Lines = append(v.Lines, adaptertest.Line{Mine: true, Text: h.text, To: bridge.UserID(h.user)})
+		}
+	}
+	v.Lines = append(v.Lines, n.direct1(c)...)
+	return v
+}
+
+// direct1 are the hints about a room that the bot gave in its own chats.
+func (n *network) direct1(about *channel) (out []adaptertest.Line) {
+	for _, c := range n.channels {
+		if c.Type != model.ChannelTypeDirect {
+			continue
+		}
+		for _, id := range c.order {
+			if text, ok := strings.CutPrefix(n.posts[id].Message, "~"+about.Name+"\n"); ok {
+				to := c.members[slices.IndexFunc(c.members, func(m string) bool { return m != n.bot.Id })]
+				out = append(out, adaptertest.Line{Mine: true, Text: text, To: bridge.UserID(to)})
+			}
+		}
+	}
+	return out
+}
+
+// line is a post as the clients show it.
+func (n *network) line(p *model.Post) adaptertest.Line {
+	l := adaptertest.Line{Msg: bridge.MsgID(p.Id), Mine: p.UserId == n.bot.Id, Text: p.Message, Deleted: p.DeleteAt != 0}
+	if !n.noNames && p.GetProp("from_webhook") == "true" {
+		l.Name, _ = p.GetProp("override_username").(string)
+	}
+	if name, text, ok := strings.Cut(p.Message, "**\n"); ok && n.noNames && l.Mine {
+		l.Name, l.Text = strings.TrimPrefix(name, "**"), text
+	}
+	if to, ok := p.GetProp(propReply).(string); ok {
+		l.ReplyTo = bridge.MsgID(to)
+	}
+	for _, f := range p.Metadata.Files {
+		l.Files = append(l.Files, adaptertest.Upload{Name: f.Name, Type: f.MimeType, Data: n.uploads[f.Id].data})
+	}
+	for _, re := range p.Metadata.Reactions {
+		_, mark := lookalikes()[re.EmojiName]
+		switch {
+		case re.UserId == n.bot.Id && mark:
+			l.Mark += re.EmojiName
+		case re.UserId == n.bot.Id:
+			l.Reactions = append(l.Reactions, character(re.EmojiName))
+		}
+	}
+	for _, card := range p.Attachments() {
+		for _, b := range card.Actions {
+			l.Choices = append(l.Choices, b.Name)
+		}
+	}
+	return l
+}
+
+// lobby is what the adapter may ask of the gateway.
+type lobby struct {
+	bridge.Lobby
+	company bridge.Company
+	members []bridge.Member
+	view    bridge.RoomView
+}
+
+func (l *lobby) Company() bridge.Company  { return l.company }
+func (l *lobby) Members() []bridge.Member { return l.members }
+func (l *lobby) Room(context.Context, bridge.UserID, bridge.RoomID) (bridge.RoomView, error) {
+	if l.view.Other.Text == "" {
+		return l.view, bridge.ErrNotFound
+	}
+	return l.view, nil
+}

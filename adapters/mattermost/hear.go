@@ -1,0 +1,335 @@
+package mattermost
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/coder/websocket"
+	"github.com/mattermost/mattermost/server/public/model"
+
+	"github.com/hutong-im/hutong/bridge"
+)
+
+// Times of the WebSocket. The server's own pings come each minute; a token that is not accepted is let in,
+// too, and thrown out after five seconds without a hello.
+const (
+	pingEach  = 20 * time.Second
+	silence   = 50 * time.Second // without a frame: the connection is dead
+	helloWait = 15 * time.Second
+	redial    = 100 * time.Millisecond
+)
+
+// maxFrame bounds a frame: a post of the longest kind, escaped twice, with its files.
+const maxFrame = 4 << 20
+
+// resume is how to go on after the connection broke. Only Run touches it.
+type resume struct {
+	connection string // what the server calls it
+	next       int64  // the number of the frame that is to come
+	cursor     int64  // everything up to this moment of the server's clock was received, in ms
+	kept       time.Time
+}
+
+// errBroken is a connection that worked and broke: the next is made at once.
+var errBroken = errors.New("the connection broke")
+
+// Run hears until ctx ends.
+func (a *adapter) Run(ctx context.Context, in bridge.Inbox) error {
+	a.gate.open(ctx, in)
+	defer a.gate.shut()
+	a.changed()
+	if _, err := a.known(ctx); err != nil {
+		return ended(ctx, err)
+	}
+	if err := a.begin(ctx); err != nil {
+		return ended(ctx, err)
+	}
+	defer a.markPlace(context.WithoutCancel(ctx), true)
+	a.register(ctx)
+	a.warn(ctx)
+	for {
+		err := a.listen(ctx, in)
+		if ctx.Err() != nil || !errors.Is(err, errBroken) {
+			return ended(ctx, err)
+		}
+		a.env.Log.Debug("connecting again", "err", err)
+		pause(ctx, redial)
+	}
+}
+
+func ended(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return err
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}
+
+// listen makes one connection and hears over it until it breaks.
+func (a *adapter) listen(ctx context.Context, in bridge.Inbox) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	conn, err := a.dial(ctx)
+	if err != nil {
+		return err
+	}
+	pings := make(chan struct{})
+	go func() {
+		defer close(pings)
+		a.ping(ctx, conn)
+	}()
+	defer func() {
+		cancel()
+		_ = conn.CloseNow()
+		<-pings
+	}()
+	worked := false
+	for limit := helloWait; ; limit = silence {
+		f, err := read(ctx, conn, limit)
+		switch {
+		case err != nil && worked:
+			return fmt.Errorf("%w: %w", errBroken, err)
+		case err != nil:
+			a.wake.connection = "" // what cannot be resumed begins anew
+			return fmt.Errorf("listen: the server lets nothing be heard (%w); is the token still good, and does a proxy between pass WebSockets?", err)
+		}
+		if f.SeqReply != 0 && f.Status != model.StatusOk {
+			return bridge.Login(errors.New("listen: the server refuses the token: make a new one and put it into the config"))
+		}
+		// An answer proves nothing to a new connection, which begins with hello.
+		worked = worked || f.SeqReply == 0 || a.wake.connection != ""
+		if err := a.frame(ctx, in, &f); err != nil {
+			return err
+		}
+	}
+}
+
+// dial connects, and asks for what was missed since the last connection, if the server still knows it.
+func (a *adapter) dial(ctx context.Context) (*websocket.Conn, error) {
+	address := "ws" + strings.TrimPrefix(a.api.APIURL, "http") + "/websocket"
+	if a.wake.connection != "" {
+		address += fmt.Sprintf("?connection_id=%s&sequence_number=%d", a.wake.connection, a.wake.next)
+	}
+	header := http.Header{"Authorization": {"Bearer " + a.cfg.Token.Reveal()}}
+	conn, resp, err := websocket.Dial(ctx, address, &websocket.DialOptions{HTTPClient: a.env.HTTP, HTTPHeader: header})
+	if err != nil {
+		if resp != nil {
+			return nil, fmt.Errorf("connect: %s answered %s instead of opening a WebSocket; a proxy must pass Upgrade on /api/v4/websocket", a.host, resp.Status)
+		}
+		return nil, fmt.Errorf("connect: no connection to %s", a.host)
+	}
+	conn.SetReadLimit(maxFrame)
+	return conn, nil
+}
+
+// ping asks for a sign of life until ctx ends. The first ping proves that a resumed connection works, on
+// which nothing else may come for long.
+func (a *adapter) ping(ctx context.Context, conn *websocket.Conn) {
+	tick := time.NewTicker(pingEach)
+	defer tick.Stop()
+	for n := 1; ; n++ {
+		if err := conn.Write(ctx, websocket.MessageText, fmt.Appendf(nil, `{"action":"ping","seq":%d}`, n)); err != nil {
+			return // reading fails as well
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func read(ctx context.Context, conn *websocket.Conn, limit time.Duration) (frame, error) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	_, b, err := conn.Read(ctx)
+	if err != nil {
+		return frame{}, errors.New("nothing more comes over the connection")
+	}
+	f, err := readFrame(b)
+	if err != nil {
+		return frame{}, errors.New("what came is no event")
+	}
+	return f, nil
+}
+
+// frame hears one frame: in its turn, or after what was lost before it.
+func (a *adapter) frame(ctx context.Context, in bridge.Inbox, f *frame) error {
+	switch {
+	case f.Event == "":
+		return nil // an answer
+	case f.Event == model.WebsocketEventHello:
+		if f.Data.ConnectionID == a.wake.connection {
+			return nil
+		}
+		if err := a.catchUp(ctx, in); err != nil {
+			return err
+		}
+		a.wake.connection, a.wake.next = f.Data.ConnectionID, f.Seq+1
+		return nil
+	case f.Seq < a.wake.next:
+		return nil // heard before
+	case f.Seq > a.wake.next:
+		a.env.Log.Warn("events were lost; reading what was said", "lost", f.Seq-a.wake.next)
+		if err := a.catchUp(ctx, in); err != nil {
+			return err
+		}
+	}
+	if err := a.event(ctx, in, f); err != nil {
+		return err
+	}
+	a.wake.next = f.Seq + 1
+	a.markPlace(ctx, false)
+	return nil
+}
+
+// event turns what happened into what the core hears.
+func (a *adapter) event(ctx context.Context, in bridge.Inbox, f *frame) error {
+	switch f.Event {
+	case model.WebsocketEventPosted, model.WebsocketEventPostEdited, model.WebsocketEventPostDeleted:
+		p, ok := f.readPost()
+		if !ok {
+			return nil
+		}
+		if f.Event == model.WebsocketEventPostDeleted && p.DeleteAt == 0 {
+			p.DeleteAt = max(p.UpdateAt, p.CreateAt)
+		}
+		if f.Event == model.WebsocketEventPostEdited && p.EditAt == 0 {
+			return nil // it was pinned, or so
+		}
+		if err := a.post(ctx, in, p, f.Event == model.WebsocketEventPosted); err != nil {
+			return err
+		}
+		a.wake.cursor = max(a.wake.cursor, p.UpdateAt)
+	case model.WebsocketEventReactionAdded, model.WebsocketEventReactionRemoved:
+		r, ok := f.readReaction()
+		if !ok {
+			return nil
+		}
+		return a.reaction(ctx, in, r, f.Event == model.WebsocketEventReactionRemoved)
+	case model.WebsocketEventTyping:
+		room, err := a.heardIn(ctx, f.Broadcast.ChannelID)
+		if err != nil || room == nil || f.Data.UserID == "" {
+			return err
+		}
+		user, err := a.person(ctx, f.Data.UserID)
+		if err != nil {
+			return err
+		}
+		_ = in.Receive(ctx, bridge.Typing{Room: a.named(f.Broadcast.ChannelID, room), User: user.as})
+	case model.WebsocketEventUserUpdated, model.WebsocketEventUserRoleUpdated:
+		if f.Data.User != nil {
+			a.mu.Lock()
+			delete(a.users, f.Data.User.ID)
+			a.mu.Unlock()
+		}
+	case model.WebsocketEventConfigChanged:
+		a.changed()
+	}
+	return nil
+}
+
+// post brings a post, however much of its life was missed: the core knows what it has heard before.
+func (a *adapter) post(ctx context.Context, in bridge.Inbox, p *model.Post, fresh bool) error {
+	s, err := a.known(ctx)
+	if err != nil {
+		return err
+	}
+	if p.UserId == s.me.Id || !said(p) {
+		return nil
+	}
+	r, err := a.heardIn(ctx, p.ChannelId)
+	if err != nil || r == nil {
+		return err
+	}
+	user, err := a.person(ctx, p.UserId)
+	if err != nil {
+		return err
+	}
+	e := a.message(p, user.as)
+	e.Room = a.named(p.ChannelId, r)
+	if p.DeleteAt != 0 {
+		return receive(ctx, in, bridge.Deleted{Room: e.Room, User: e.User, Msg: e.Msg, At: at(p.DeleteAt)})
+	}
+	if rest, ok := addressed(p.Message, s.me.Username); ok && p.RootId == "" {
+		e.Text = spoken(rest)
+	} else if a.isDirect(r) {
+		e.Text, e.Thread, e.Files = spoken(p.Message), "", nil
+	}
+	a.heard(r, p, fresh)
+	if err := receive(ctx, in, e); err != nil {
+		return err
+	}
+	if p.EditAt != 0 {
+		if err := receive(ctx, in, bridge.Edited{Room: e.Room, User: e.User, Msg: e.Msg, At: at(p.EditAt), Text: e.Text}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a *adapter) isDirect(r *room) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return r.direct
+}
+
+// heard notes that somebody spoke: the next message of the customer is no surprise then.
+func (a *adapter) heard(r *room, p *model.Post, fresh bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	r.talked = at(p.CreateAt)
+	if fresh {
+		a.marks.put(p.Id, "")
+	}
+}
+
+// reaction brings an emoji; the bot's own are no news, and the company's own mean nothing elsewhere.
+func (a *adapter) reaction(ctx context.Context, in bridge.Inbox, re *model.Reaction, removed bool) error {
+	s, err := a.known(ctx)
+	if err != nil {
+		return err
+	}
+	emoji := character(re.EmojiName)
+	if re.UserId == s.me.Id || emoji == "" {
+		return nil
+	}
+	r, err := a.heardIn(ctx, re.ChannelId)
+	if err != nil || r == nil {
+		return err
+	}
+	user, err := a.person(ctx, re.UserId)
+	if err != nil {
+		return err
+	}
+	return receive(ctx, in, bridge.Reacted{
+		Room: a.named(re.ChannelId, r), User: user.as, Msg: bridge.MsgID(re.PostId), Emoji: emoji, Removed: removed, At: at(re.UpdateAt),
+	})
+}
+
+// receive brings an event until the gateway has it, or will never have it.
+func receive(ctx context.Context, in bridge.Inbox, e bridge.Event) error {
+	const longest = time.Second
+	for wait := 10 * time.Millisecond; ; wait = min(2*wait, longest) {
+		err := in.Receive(ctx, e)
+		if err == nil || errors.Is(err, bridge.ErrRefused) {
+			return nil
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		pause(ctx, wait)
+	}
+}

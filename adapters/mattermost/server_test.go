@@ -1,0 +1,397 @@
+package mattermost
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/mattermost/mattermost/server/public/model"
+
+	"github.com/hutong-im/hutong/adapters/adaptertest"
+)
+
+const (
+	botToken = "bot-t0ken-4m8x"
+	botName  = "hutong.bot"
+	teamName = "acme"
+)
+
+// server is a Mattermost in memory. It refuses what a real 9.10 was seen to refuse, in the same words.
+type server struct {
+	url string
+
+	mu       sync.Mutex
+	clock    int64
+	lastID   int
+	bot      *model.User
+	team     *model.Team
+	users    map[string]*model.User
+	inTeam   map[string]bool
+	channels map[string]*channel
+	posts    map[string]*model.Post
+	pending  map[string]string
+	uploads  map[string]*upload
+	commands []*model.Command
+	actions  map[string]map[string]*model.PostActionIntegration // by post and action
+	hints    []hint
+	typed    map[string]int
+	conns    map[string]*wsConn
+	trouble  adaptertest.Trouble
+	calls    map[string]int // by method and pattern
+
+	extra    []string // permissions of the bot beyond a member's
+	noNames  bool     // EnablePostUsernameOverride is false
+	restores bool
+	maxFile  int64
+	drop     func(event string, post *model.Post) bool // an event that is lost though its number is used
+}
+
+type channel struct {
+	*model.Channel
+	members []string
+	order   []string // posts, oldest first
+}
+
+type upload struct {
+	info *model.FileInfo
+	data []byte
+	post string
+}
+
+type hint struct{ channel, user, text string }
+
+func newServer(t testing.TB) *server {
+	t.Helper()
+	s := &server{
+		clock: time.Now().UnixMilli(), users: map[string]*model.User{}, inTeam: map[string]bool{}, channels: map[string]*channel{},
+		posts: map[string]*model.Post{}, pending: map[string]string{}, uploads: map[string]*upload{}, typed: map[string]int{},
+		actions: map[string]map[string]*model.PostActionIntegration{}, conns: map[string]*wsConn{}, calls: map[string]int{},
+		maxFile: 100 << 20,
+	}
+	s.team = &model.Team{Id: s.id(), Name: teamName, Type: "O"}
+	s.bot = s.user(botName)
+	s.bot.IsBot = true
+	srv := httptest.NewServer(s.routes())
+	t.Cleanup(srv.Close)
+	t.Cleanup(s.cut)
+	s.url = srv.URL
+	return s
+}
+
+// id makes what the server calls things: 26 letters and digits.
+func (s *server) id() string {
+	s.lastID++
+	return fmt.Sprintf("%s%06d", "abcdefghijkmnopqrstu", s.lastID)[:26]
+}
+
+// now is the server's clock: no two things happen at the same time.
+func (s *server) now() int64 {
+	s.clock = max(s.clock+1, time.Now().UnixMilli())
+	return s.clock
+}
+
+func (s *server) user(name string) *model.User {
+	u := &model.User{Id: s.id(), Username: name, Email: name + "@acme.example", Roles: "system_user"}
+	s.users[u.Id] = u
+	s.inTeam[u.Id] = true
+	return u
+}
+
+// newChannel makes a channel; s.mu is held.
+func (s *server) newChannel(name, title, typ, creator string, members ...string) *channel {
+	c := &channel{Channel: &model.Channel{
+		Id: s.id(), TeamId: s.team.Id, Name: name, DisplayName: title, Type: model.ChannelType(typ), CreatorId: creator, CreateAt: s.now(),
+	}, members: members}
+	s.channels[c.Id] = c
+	return c
+}
+
+// refuse answers as the server does when it does not do something.
+func refuse(status int, id, message string) *model.AppError {
+	return &model.AppError{Id: id, Message: message, StatusCode: status}
+}
+
+func forbidden() *model.AppError {
+	return refuse(403, "api.context.permissions.app_error", "You do not have the appropriate permissions.")
+}
+
+func notFound() *model.AppError {
+	return refuse(404, "app.post.get.app_error", "Unable to get the post.")
+}
+
+// handler does a call; s.mu is held.
+type handler func(r *http.Request, body []byte) (any, *model.AppError)
+
+func (s *server) routes() http.Handler {
+	mux := http.NewServeMux()
+	add := func(pattern string, h handler) {
+		method, path, _ := strings.Cut(pattern, " ")
+		mux.HandleFunc(method+" /api/v4"+path, func(w http.ResponseWriter, r *http.Request) { s.serve(w, r, pattern, h) })
+	}
+	for pattern, h := range s.reads() {
+		add(pattern, h)
+	}
+	for pattern, h := range s.writes() {
+		add(pattern, h)
+	}
+	mux.HandleFunc("GET /api/v4/websocket", s.websocket)
+	mux.HandleFunc("GET /api/v4/files/{id}", s.download)
+	return mux
+}
+
+// asks are calls by POST that change nothing.
+func asks(pattern string) bool {
+	return strings.HasPrefix(pattern, "GET ") || pattern == "POST /roles/names"
+}
+
+func (s *server) serve(w http.ResponseWriter, r *http.Request, pattern string, h handler) {
+	limit := int64(300_000)
+	if pattern == "POST /files" {
+		limit = 200 << 20
+	}
+	body := readAll(http.MaxBytesReader(w, r.Body, limit))
+	s.mu.Lock()
+	trouble := s.trouble
+	if asks(pattern) && trouble != adaptertest.Revoked {
+		trouble = adaptertest.Calm
+	}
+	s.calls[pattern]++
+	if trouble == adaptertest.Revoked || !authorized(r) {
+		s.mu.Unlock()
+		reply(w, nil, refuse(401, "api.context.session_expired.app_error", "Invalid or expired session, please login again."))
+		return
+	}
+	switch trouble {
+	case adaptertest.Busy:
+		s.mu.Unlock()
+		w.Header().Set("Retry-After", "3")
+		w.WriteHeader(http.StatusTooManyRequests)
+		_, _ = w.Write([]byte("limit exceeded"))
+		return
+	case adaptertest.Broken:
+		s.mu.Unlock()
+		reply(w, nil, refuse(500, "app.post.save.app_error", "Unable to save the Post."))
+		return
+	}
+	var v any
+	no := refuse(400, "api.context.invalid_body_param.app_error", "Invalid or missing body.")
+	if body != nil {
+		v, no = h(r, body)
+	}
+	if no == nil {
+		v = json.RawMessage(encode(v)) // before it changes
+	}
+	s.mu.Unlock()
+	switch trouble {
+	case adaptertest.Lost:
+		panic(http.ErrAbortHandler)
+	case adaptertest.Slow:
+		<-r.Context().Done()
+	}
+	reply(w, v, no)
+}
+
+func reply(w http.ResponseWriter, v any, no *model.AppError) {
+	w.Header().Set("Content-Type", "application/json")
+	if no != nil {
+		w.WriteHeader(no.StatusCode)
+		v = map[string]any{"id": no.Id, "message": no.Message, "status_code": no.StatusCode}
+	}
+	_ = json.NewEncoder(w).Encode(v)
+}
+
+func (s *server) me(id string) string {
+	if id == "me" {
+		return s.bot.Id
+	}
+	return id
+}
+
+// mine is a channel of which the bot is a member.
+func (s *server) mine(id string) (*channel, *model.AppError) {
+	c := s.channels[id]
+	if c == nil || !slices.Contains(c.members, s.bot.Id) {
+		return nil, forbidden()
+	}
+	return c, nil
+}
+
+func (s *server) found(match func(u *model.User) bool) (any, *model.AppError) {
+	for _, u := range s.users {
+		if match(u) {
+			return u, nil
+		}
+	}
+	return nil, refuse(404, "app.user.missing_account.const", "Unable to find the user.")
+}
+
+func (s *server) permissions() []string {
+	return append([]string{
+		"create_private_channel", "manage_private_channel_properties", "manage_private_channel_members", "create_post",
+		"edit_post", "delete_post", "upload_file", "add_reaction", "remove_reaction",
+	}, s.extra...)
+}
+
+func (s *server) may(p string) bool { return slices.Contains(s.permissions(), p) }
+
+func (s *server) reads() map[string]handler {
+	return map[string]handler{
+		"GET /users/{id}": func(r *http.Request, _ []byte) (any, *model.AppError) {
+			return s.found(func(u *model.User) bool { return u.Id == s.me(r.PathValue("id")) })
+		},
+		"GET /users/{id}/{of}": s.ofUser,
+		"GET /teams/{team}/members/{user}": func(r *http.Request, _ []byte) (any, *model.AppError) {
+			if id := s.me(r.PathValue("user")); s.inTeam[id] {
+				return &model.TeamMember{TeamId: s.team.Id, UserId: id, Roles: "team_user"}, nil
+			}
+			return nil, refuse(404, "app.team.get_member.missing.app_error", "No team member found for that user ID and team ID.")
+		},
+		"POST /roles/names": func(*http.Request, []byte) (any, *model.AppError) {
+			return []*model.Role{{Name: "channel_user", Permissions: s.permissions()}}, nil
+		},
+		"GET /config/client": func(r *http.Request, _ []byte) (any, *model.AppError) {
+			if r.FormValue("format") != "old" {
+				return nil, refuse(400, "api.config.client.old_format.app_error", "New format for the client configuration is not supported yet.")
+			}
+			return map[string]string{
+				"EnablePostUsernameOverride": fmt.Sprint(!s.noNames), "MaxFileSize": fmt.Sprint(s.maxFile), "SiteURL": s.url,
+			}, nil
+		},
+		"GET /channels/{id}": func(r *http.Request, _ []byte) (any, *model.AppError) {
+			c, no := s.mine(r.PathValue("id"))
+			if no != nil {
+				return nil, no
+			}
+			return c.Channel, nil
+		},
+		"GET /teams/{team}/channels/name/{name}": func(r *http.Request, _ []byte) (any, *model.AppError) {
+			for _, c := range s.channels {
+				if c.Name == r.PathValue("name") && slices.Contains(c.members, s.bot.Id) && (c.DeleteAt == 0 || r.FormValue("include_deleted") == "true") {
+					return c.Channel, nil
+				}
+			}
+			return nil, refuse(404, "app.channel.get_by_name.missing.app_error", "Channel does not exist.")
+		},
+		"GET /channels/{id}/pinned": func(r *http.Request, _ []byte) (any, *model.AppError) {
+			return s.list(r, func(p *model.Post) bool { return p.IsPinned && p.DeleteAt == 0 })
+		},
+		"GET /channels/{id}/posts": s.listPosts,
+		"GET /posts/{id}": func(r *http.Request, _ []byte) (any, *model.AppError) {
+			p := s.posts[r.PathValue("id")]
+			if p == nil || p.DeleteAt != 0 {
+				return nil, notFound()
+			}
+			if _, no := s.mine(p.ChannelId); no != nil {
+				return nil, no
+			}
+			return s.shown(p), nil
+		},
+		"GET /posts/{id}/reactions": func(r *http.Request, _ []byte) (any, *model.AppError) {
+			p := s.posts[r.PathValue("id")]
+			if p == nil {
+				return nil, forbidden()
+			}
+			return p.Metadata.Reactions, nil
+		},
+		"GET /commands": func(*http.Request, []byte) (any, *model.AppError) {
+			if !s.may("manage_slash_commands") {
+				return nil, forbidden()
+			}
+			return s.commands, nil
+		},
+	}
+}
+
+// ofUser answers what ServeMux cannot tell apart: /users/username/NAME and /users/ID/teams.
+func (s *server) ofUser(r *http.Request, _ []byte) (any, *model.AppError) {
+	id, of := r.PathValue("id"), r.PathValue("of")
+	switch {
+	case id == "username":
+		return s.found(func(u *model.User) bool { return u.Username == of })
+	case id == "email":
+		return s.found(func(u *model.User) bool { return u.Email == of })
+	case of == "teams" && s.inTeam[s.bot.Id]:
+		return []*model.Team{s.team}, nil
+	case of == "teams":
+		return []*model.Team{}, nil
+	case of != "channels":
+		return nil, refuse(404, "api.context.404.app_error", "Sorry, we could not find the page.")
+	}
+	var out []*model.Channel
+	for _, c := range s.channels {
+		if slices.Contains(c.members, s.bot.Id) && c.DeleteAt == 0 {
+			out = append(out, c.Channel)
+		}
+	}
+	return out, nil
+}
+
+// listPosts pages, or lists what is new or changed since, without order and a thousand at most.
+func (s *server) listPosts(r *http.Request, _ []byte) (any, *model.AppError) {
+	if since := r.FormValue("since"); since != "" {
+		var ms int64
+		_, _ = fmt.Sscan(since, &ms)
+		out, no := s.list(r, func(p *model.Post) bool { return p.UpdateAt > ms })
+		if l, ok := out.(*model.PostList); ok && len(l.Order) > sinceCap {
+			l.Order = l.Order[len(l.Order)-sinceCap:] // the real one may leave out any: here the newest
+		}
+		return out, no
+	}
+	out, no := s.list(r, func(p *model.Post) bool { return p.DeleteAt == 0 })
+	if no != nil {
+		return nil, no
+	}
+	l := out.(*model.PostList)
+	if before := r.FormValue("before"); before != "" {
+		i := slices.Index(l.Order, before)
+		l.Order = l.Order[i+1:]
+	}
+	n, page := 60, 0
+	_, _ = fmt.Sscan(r.FormValue("per_page"), &n)
+	_, _ = fmt.Sscan(r.FormValue("page"), &page)
+	l.Order = l.Order[min(page*n, len(l.Order)):min((page+1)*n, len(l.Order))]
+	return l, nil
+}
+
+// list lists posts of a channel, newest first.
+func (s *server) list(r *http.Request, fits func(p *model.Post) bool) (any, *model.AppError) {
+	c, no := s.mine(r.PathValue("id"))
+	if no != nil {
+		return nil, no
+	}
+	l := model.NewPostList()
+	for _, id := range slices.Backward(c.order) {
+		if p := s.posts[id]; fits(p) {
+			l.Order = append(l.Order, id)
+			l.Posts[id] = s.shown(p)
+		}
+	}
+	return l, nil
+}
+
+// shown is a post as clients get it: what buttons call is taken away; a deleted one is empty.
+func (s *server) shown(p *model.Post) *model.Post {
+	out := p.Clone()
+	props := maps.Clone(p.GetProps())
+	out.SetProps(props)
+	if p.DeleteAt != 0 {
+		out.Message = ""
+	}
+	meta := *p.Metadata
+	meta.Reactions = slices.Clone(meta.Reactions)
+	out.Metadata = &meta
+	slices.Sort(out.FileIds) // the order is lost; that of the metadata is not
+	return out
+}
+
+func authorized(r *http.Request) bool {
+	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	return strings.EqualFold(scheme, "bearer") && token == botToken
+}
