@@ -179,10 +179,15 @@ func (e *engine) feed(o Outcome, msg *Message) {
 func (e *engine) append(it item) {
 	l := e.lanes[it.d.Lane]
 	if l == nil {
-		l = &lane{id: it.d.Lane, index: -1, dest: it.d.Adapter, seen: it.d.ID}
+		l = &lane{id: it.d.Lane, index: -1, dest: it.d.Adapter}
 		e.lanes[l.id] = l
-		l.items = append(l.items, it)
-		e.cached += it.bytes()
+		if e.on {
+			l.seen = it.d.ID
+			l.items = append(l.items, it)
+			e.cached += it.bytes()
+		} else { // older ones may wait in the store that nobody has claimed yet
+			l.more = true
+		}
 		e.ready(l)
 		return
 	}

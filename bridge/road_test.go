@@ -1,9 +1,12 @@
 package bridge_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -308,6 +311,76 @@ func TestFilesAreFetchedKeptAndLimited(t *testing.T) {
 			if !strings.Contains(got.Text, s) {
 				t.Errorf("the text does not tell of %s: %q", s, got.Text)
 			}
+		}
+	})
+}
+
+// slowClaims is a store whose claims wait for the gate.
+type slowClaims struct {
+	bridge.Store
+	gate chan struct{}
+}
+
+func (s *slowClaims) Claim(ctx context.Context, after bridge.LaneID, n int) ([]bridge.Delivery, error) {
+	select {
+	case <-s.gate:
+		return s.Store.Claim(ctx, after, n)
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func TestWhatComesDuringTheStartDoesNotOvertake(t *testing.T) {
+	shop := plainShop()
+	inWorld(t, shop, func(w *world) {
+		w.customer("a", "hi")
+		shop.failing(errors.New("down"))
+		w.member("u-lilei", "room-a", "old")
+		w.stop()
+		shop.failing(nil)
+		slow := &slowClaims{Store: w.store, gate: make(chan struct{})}
+		w.store = slow
+		w.start(shop, settings())
+		w.member("u-lilei", "room-a", "new")
+		close(slow.gate)
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		w.want("shop", w.shop.texts("shop-a"), []string{"李雷 · ACME 销售经理\nold", "new"})
+	})
+}
+
+// fullStore refuses commits while it is full.
+type fullStore struct {
+	bridge.Store
+	full atomic.Bool
+}
+
+func (s *fullStore) Commit(ctx context.Context, st bridge.Step) (bridge.Outcome, error) {
+	if s.full.Load() {
+		return bridge.Outcome{}, bridge.ErrFull
+	}
+	return s.Store.Commit(ctx, st)
+}
+
+func TestAFullDiskRepeatsNothing(t *testing.T) {
+	shop := newNet(bridge.Caps{MaxText: 10, Names: true}) // no keys, and nothing can be read back
+	inWorld(t, shop, func(w *world) {
+		w.customer("a", "hi")
+		full := &fullStore{Store: w.store}
+		w.stop()
+		w.store = full
+		shop.fail = func(_ bridge.RoomID, d bridge.Draft) error {
+			full.full.Store(d.Text == "one two")
+			return nil
+		}
+		w.start(shop, settings())
+		w.member("u-lilei", "room-a", "one two three four")
+		time.Sleep(time.Minute)
+		full.full.Store(false)
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		if got := w.shop.texts("shop-a"); len(got) > 3 || got[0] != "one two" || slices.Contains(got[1:], "one two") {
+			t.Errorf("shop = %q", got)
 		}
 	})
 }

@@ -42,7 +42,9 @@ func (j *job) send(ctx context.Context, drafts []Draft) result {
 	for i := start; i < len(drafts); i++ {
 		if !j.caps.Dedupes || i > start {
 			if err := j.note(ctx, ids, i); err != nil {
-				return pending(err)
+				r := pending(err) // what is stored of the delivery stays as it is
+				r.begun, r.sent, r.parts = d.Begun, ids, i
+				return r
 			}
 		}
 		j.set.Failpoint("deliver.before-send")

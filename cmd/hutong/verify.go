@@ -20,8 +20,8 @@ func (a *app) verifyCommand() *cobra.Command {
 	}
 }
 
-// maxWords is how much of what the other process said is told: a panic goes on for pages.
-const maxWords = 600
+// maxWords is how much of what the other process said is told.
+const maxWords = 300
 
 // verifyInChild runs verify-store in a process of its own.
 func verifyInChild(ctx context.Context, kind, dir string) error {
@@ -37,7 +37,7 @@ func verifyInChild(ctx context.Context, kind, dir string) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		words := strings.TrimSpace(said.String())
+		words, _, _ := strings.Cut(strings.TrimSpace(said.String()), "\n") // after it comes the trace of a panic
 		return fmt.Errorf("the store in %s is damaged (%w): %s\nmove the folder away and bring back the last backup with hutong restore FILE; "+
 			"keep what you moved, more may be saved from it", dir, err, words[:min(maxWords, len(words))])
 	}

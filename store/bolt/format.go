@@ -55,6 +55,9 @@ func Verify(path string) error {
 	if err != nil {
 		return explain(path, err)
 	}
+	if info, err := f.Stat(); err == nil && info.Size() == 0 { // made, and then the power went: Open begins anew
+		return f.Close()
+	}
 	_, err = readHeader(f)
 	if err = errors.Join(err, f.Close()); err != nil {
 		return explain(path, err)

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"sync"
 	"syscall"
 	"time"
@@ -98,7 +99,7 @@ func Open(ctx context.Context, dir string, o Options) (*Store, error) {
 	if s.options.mergeAbove == 0 {
 		s.options.mergeAbove = mergeAbove
 	}
-	if err := s.open(); err != nil {
+	if err := s.openSafely(); err != nil {
 		if s.db != nil {
 			err = errors.Join(err, s.db.Close())
 		}
@@ -106,6 +107,18 @@ func Open(ctx context.Context, dir string, o Options) (*Store, error) {
 	}
 	go s.run()
 	return s, nil
+}
+
+// openSafely turns what a damaged file does to bbolt, panics and reads where no memory is, into an error.
+func (s *Store) openSafely() (err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if p := recover(); p != nil {
+			s.db = nil // its locks are in no known state; the process is about to end
+			err = fmt.Errorf("%w: it is damaged (%v): bring back the last backup", ErrNotStore, p)
+		}
+	}()
+	return s.open()
 }
 
 // leastMap is how much address space is mapped at least. bbolt makes readers wait for writers when the
