@@ -4,6 +4,8 @@ package adapters
 import (
 	"github.com/hutong-im/hutong/adapters/desk"
 	"github.com/hutong-im/hutong/adapters/fake"
+	"github.com/hutong-im/hutong/adapters/mattermost"
+	"github.com/hutong-im/hutong/adapters/slack"
 	"github.com/hutong-im/hutong/adapters/webchat"
 	"github.com/hutong-im/hutong/bridge"
 )
@@ -13,6 +15,8 @@ func Kinds() []bridge.Kind {
 	return []bridge.Kind{
 		desk.Kind(),
 		webchat.Kind(),
+		mattermost.Kind(),
+		slack.Kind(),
 		fake.Kind(),
 	}
 }

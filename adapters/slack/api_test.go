@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"maps"
 	"net/url"
 	"regexp"
 	"slices"
@@ -153,7 +154,7 @@ func (w *workspace) fileObj(f *file) obj {
 }
 
 func (w *workspace) change(c *channel, m obj, text string, blocks any) {
-	before := copyOf(m)
+	before := maps.Clone(m)
 	at := w.ts()
 	m["text"], m["edited"] = text, obj{"user": m["user"], "ts": at}
 	if blocks != nil {
@@ -161,20 +162,12 @@ func (w *workspace) change(c *channel, m obj, text string, blocks any) {
 	}
 	w.tell("events_api", obj{"type": "event_callback", "event": obj{
 		"type": "message", "subtype": "message_changed", "hidden": true, "channel": c.id, "ts": at, "event_ts": at,
-		"message": copyOf(m), "previous_message": before,
+		"message": maps.Clone(m), "previous_message": before,
 	}})
 }
 
-func copyOf(m obj) obj {
-	out := obj{}
-	for k, v := range m {
-		out[k] = v
-	}
-	return out
-}
-
 func (w *workspace) remove(c *channel, ts string) {
-	before := copyOf(c.find(ts))
+	before := maps.Clone(c.find(ts))
 	c.msgs = slices.DeleteFunc(c.msgs, func(m obj) bool { return m["ts"] == ts })
 	at := w.ts()
 	w.tell("events_api", obj{"type": "event_callback", "event": obj{
@@ -292,7 +285,10 @@ func (w *workspace) history(method string, c *channel, f url.Values) obj {
 		default:
 			continue
 		}
-		if micros(at) > oldest || at == root {
+		if latest := f.Get("latest"); latest != "" && micros(at) > micros(latest) {
+			continue
+		}
+		if f.Get("inclusive") == "1" && micros(at) == oldest || micros(at) > oldest || at == root {
 			all = append(all, w.seen(m, f.Get("include_all_metadata")))
 		}
 	}
@@ -313,7 +309,7 @@ func (w *workspace) history(method string, c *channel, f url.Values) obj {
 }
 
 func (w *workspace) seen(m obj, metadata string) obj {
-	m = copyOf(m)
+	m = maps.Clone(m)
 	if metadata != "true" && metadata != "1" {
 		delete(m, "metadata")
 	}

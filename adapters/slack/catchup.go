@@ -134,3 +134,20 @@ func (a *adapter) page(ctx context.Context, channel, thread, oldest, cursor stri
 	}
 	return got.Messages, got.ResponseMetaData.NextCursor, nil
 }
+
+// one reads a message by its timestamp; a thread's root may come with it.
+func (a *adapter) one(ctx context.Context, channel, thread, ts string) ([]slackapi.Message, error) {
+	if thread != "" {
+		page, _, _, err := a.api.GetConversationRepliesContext(ctx, &slackapi.GetConversationRepliesParameters{
+			ChannelID: channel, Timestamp: thread, Oldest: ts, Latest: ts, Inclusive: true, Limit: 2,
+		})
+		return page, a.asked("conversations.replies", err)
+	}
+	got, err := a.api.GetConversationHistoryContext(ctx, &slackapi.GetConversationHistoryParameters{
+		ChannelID: channel, Oldest: ts, Latest: ts, Inclusive: true, Limit: 1,
+	})
+	if err != nil {
+		return nil, a.asked("conversations.history", err)
+	}
+	return got.Messages, nil
+}

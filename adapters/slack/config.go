@@ -126,6 +126,7 @@ func Manifest(o ManifestOptions) ([]byte, error) {
 			"bot_user":       m{"display_name": o.Name, "always_online": true},
 			"slash_commands": []m{command},
 			"shortcuts": []m{
+				shortcut(sendNote, "Send to customer", "Sends your own internal note to the customer after all"),
 				shortcut("who", "Who is this customer?", "Says who is at the other end"),
 				shortcut("accept", "Accept customer", "Accepts the request of this customer"),
 			},

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -87,7 +88,6 @@ type envelope struct {
 	kind string
 	body []byte // JSON, or a form over HTTP
 	form bool
-	done bool
 }
 
 func newWorkspace(t *testing.T, rooms string, overHTTP bool) *workspace {
@@ -185,9 +185,7 @@ func (w *workspace) say(c *channel, m obj) string {
 	}
 	c.msgs = append(c.msgs, m)
 	e := obj{"channel": c.id, "event_ts": ts}
-	for k, v := range m {
-		e[k] = v
-	}
+	maps.Copy(e, m)
 	w.tell("events_api", obj{"type": "event_callback", "event": e})
 	return ts
 }
@@ -395,7 +393,7 @@ func (w *workspace) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	if busy {
 		trouble = adaptertest.Busy
 	}
-	switch trouble {
+	switch trouble { //nolint:exhaustive // the others come later
 	case adaptertest.Broken:
 		http.Error(rw, "<html>oops", http.StatusInternalServerError)
 		return
@@ -422,7 +420,7 @@ func (w *workspace) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		rw.Header().Set("X-OAuth-Scopes", w.scopes)
 		w.mu.Unlock()
 	}
-	switch trouble {
+	switch trouble { //nolint:exhaustive // the others come later
 	case adaptertest.Lost:
 		if conn, _, err := http.NewResponseController(rw).Hijack(); err == nil {
 			_ = conn.Close()

@@ -277,6 +277,35 @@ func (s *session) said(ctx context.Context, channel, thread, user, id, words str
 	return bridge.MessageEvent{Room: room, User: bridge.UserID(user), Msg: bridge.MsgID(id), At: s.a.env.Now(), Text: "/" + words}, nil
 }
 
+// sendNote is the shortcut that sends a note to the customer after all.
+const sendNote = "send"
+
+// sentNote ends the id of such a message, since the note has its own already.
+const sentNote = "-sent"
+
+// stampIn is Slack's own id in a message's.
+func stampIn(m bridge.MsgID) string { return strings.TrimSuffix(string(m), sentNote) }
+
+// noteSent is a note of the member's own, said to the customer now.
+func (s *session) noteSent(ctx context.Context, i *slackapi.InteractionCallback) (bridge.Event, error) {
+	m := i.Message.Msg
+	if m.User != i.User.ID {
+		s.a.env.Log.Warn("a colleague's note is not sent to the customer", "user", i.User.ID)
+		return nil, nil
+	}
+	if s.a.cfg.Rooms == roomsChannel {
+		m.ThreadTimestamp = ""
+	}
+	e, err := s.message(ctx, i.Channel.ID, &m)
+	said, ok := e.(bridge.MessageEvent)
+	if err != nil || !ok {
+		return nil, err
+	}
+	said.Msg += sentNote
+	said.At = s.a.env.Now()
+	return said, nil
+}
+
 // pressed is an answer, if the button is one of ours; the room is the one that was signed.
 func (s *session) pressed(ctx context.Context, i *slackapi.InteractionCallback) (bridge.Event, error) {
 	if len(i.ActionCallback.BlockActions) == 0 {

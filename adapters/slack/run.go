@@ -31,14 +31,19 @@ type session struct {
 	dirty map[string]bool  // whose position is not kept yet
 	stale []string         // places that may have gone on unheard, the one to look at next is last
 	burst int              // how many may be looked at before pacing begins
+	swept time.Time        // when that began last
 	over  error            // why Run ends
 }
 
 // job is news that wait for an answer.
 type job struct {
 	news
+	late bool // Slack has tried before: more may have been missed
 	done chan error
 }
+
+// sweepEvery is how often all places are looked at where there is no connection whose loss would be noticed.
+const sweepEvery = time.Hour
 
 // How often positions are kept; what was heard since comes twice after a crash, and is known by its id.
 const keepEvery = 2 * time.Second
@@ -68,21 +73,22 @@ func (a *adapter) Run(ctx context.Context, in bridge.Inbox) error {
 	run, cancel := context.WithCancel(ctx)
 	defer cancel()
 	s.ctx = run
-	var events chan socketmode.Event
-	ended := make(chan error, 1)
 	if a.cfg.AppToken.IsZero() {
 		s.connected()
 		a.session.Store(s)
 		defer a.session.Store(nil)
+		err = s.loop(nil, nil, nil)
 	} else {
 		sm := socketmode.New(a.api, socketmode.OptionLog(log.New(io.Discard, "", 0)))
-		events = sm.Events
-		go func() { ended <- sm.RunContext(run) }()
-		defer func() { cancel(); <-ended }()
-		err = s.loop(events, func(id string) { _ = sm.AckCtx(run, id, nil) }, ended)
-	}
-	if events == nil {
-		err = s.loop(nil, nil, nil)
+		ended := make(chan error, 1)
+		go func() {
+			defer close(ended)
+			ended <- sm.RunContext(run)
+		}()
+		err = s.loop(sm.Events, func(id string) { _ = sm.AckCtx(run, id, nil) }, ended)
+		cancel()
+		for range ended { // it ends before Run does
+		}
 	}
 	s.keep(context.WithoutCancel(ctx))
 	if ctx.Err() != nil {
@@ -105,7 +111,9 @@ func (s *session) remember(ctx context.Context) error {
 			if err != nil {
 				return fmt.Errorf("read %s: %w", k, err)
 			}
-			s.read[strings.TrimPrefix(k, prefix)] = micros(string(v))
+			if place := strings.TrimPrefix(k, prefix); s.read[place] == 0 {
+				s.read[place] = micros(string(v))
+			}
 			after = k
 		}
 		if len(keys) < page {
@@ -116,6 +124,10 @@ func (s *session) remember(ctx context.Context) error {
 
 // connected makes every place one to catch up with, those that were spoken in last first.
 func (s *session) connected() {
+	if err := s.remember(s.ctx); err != nil { // rooms may have been opened meanwhile
+		s.a.env.Log.Warn("not all positions could be read", "err", err)
+	}
+	s.swept = s.a.env.Now()
 	s.stale = slices.SortedFunc(maps.Keys(s.read), func(a, b string) int { return int(s.read[a]/1e6 - s.read[b]/1e6) })
 	s.burst = burstCalls
 }
@@ -131,7 +143,6 @@ func (s *session) loop(events <-chan socketmode.Event, ack func(id string), ende
 		case <-s.ctx.Done():
 			return s.ctx.Err()
 		case err := <-ended:
-			ended <- nil
 			return s.a.asked("apps.connections.open", err)
 		case e := <-events:
 			if err := s.socket(e, ack); err != nil {
@@ -145,11 +156,18 @@ func (s *session) loop(events <-chan socketmode.Event, ack func(id string), ende
 			if s.over != nil {
 				return s.over
 			}
+			if j.late && len(s.stale) == 0 {
+				s.connected()
+			}
 			if len(s.stale) > 0 {
 				next.Reset(pace)
 			}
 		case <-keep.C:
 			s.keep(s.ctx)
+			if events == nil && s.a.env.Now().Sub(s.swept) > sweepEvery {
+				s.connected()
+				next.Reset(0)
+			}
 		case <-next.C:
 			if wait := s.catchNext(); len(s.stale) > 0 {
 				next.Reset(wait)
@@ -239,6 +257,13 @@ func (s *session) take(n news) error {
 
 // act handles a button or a message's shortcut.
 func (s *session) act(i *slackapi.InteractionCallback) error {
+	if i.Type == slackapi.InteractionTypeMessageAction && i.CallbackID == sendNote {
+		e, err := s.noteSent(s.ctx, i)
+		if err != nil || e == nil {
+			return err
+		}
+		return s.receive(e)
+	}
 	if i.Type == slackapi.InteractionTypeMessageAction {
 		e, err := s.said(s.ctx, i.Channel.ID, i.Message.ThreadTimestamp, i.User.ID, "shortcut-"+i.TriggerID, i.CallbackID)
 		if err != nil {

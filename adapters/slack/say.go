@@ -64,7 +64,7 @@ func (a *adapter) Send(ctx context.Context, to bridge.RoomID, d bridge.Draft) ([
 	} else { // what customers write makes Slack fetch nothing
 		opts = append(opts, slackapi.MsgOptionDisableLinkUnfurl(), slackapi.MsgOptionDisableMediaUnfurl())
 	}
-	if !styled {
+	if !styled && a.cfg.Rooms == roomsChannel { // in a thread the owner is mentioned, which is a sign
 		opts = append(opts, slackapi.MsgOptionDisableMarkdown())
 	}
 	return a.post(ctx, to, text, opts...)
@@ -161,8 +161,29 @@ func (a *adapter) Edit(ctx context.Context, room bridge.RoomID, msg bridge.MsgID
 	}
 	channel, thread := split(place)
 	text, _ := toSlack(d.Text)
-	_, _, _, err = a.api.UpdateMessageContext(ctx, channel, string(msg), slackapi.MsgOptionText(calling(r, thread)+text, false), stamp(d.Key))
+	if len(d.Files) > 0 {
+		links, err := a.fileLine(ctx, channel, thread, string(msg))
+		if err != nil {
+			return err
+		}
+		text = strings.Trim(text+"\n"+links, "\n")
+	}
+	_, _, _, err = a.api.UpdateMessageContext(ctx, channel, string(msg), slackapi.MsgOptionText(calling(r, thread)+text, false))
 	return a.asked("chat.update", err) // doing it twice does no harm
+}
+
+// fileLine is the line of a message that shows its files, which an edit must not lose.
+func (a *adapter) fileLine(ctx context.Context, channel, thread, ts string) (string, error) {
+	page, err := a.one(ctx, channel, thread, ts)
+	if err != nil {
+		return "", err
+	}
+	for i := range page {
+		if last := page[i].Text[strings.LastIndex(page[i].Text, "\n")+1:]; page[i].Timestamp == ts && strings.HasPrefix(last, "<http") {
+			return last, nil
+		}
+	}
+	return "", nil
 }
 
 // Delete takes a message back.
@@ -196,7 +217,7 @@ func (a *adapter) react(ctx context.Context, room bridge.RoomID, msg bridge.MsgI
 		return false, err
 	}
 	channel, _ := split(place)
-	item, call := slackapi.NewRefToMessage(channel, string(msg)), "reactions.remove"
+	item, call := slackapi.NewRefToMessage(channel, stampIn(msg)), "reactions.remove"
 	if on {
 		call, err = "reactions.add", a.api.AddReactionContext(ctx, name, item)
 	} else {
@@ -238,7 +259,7 @@ func (a *adapter) Mark(ctx context.Context, room bridge.RoomID, msg bridge.MsgID
 			return err
 		}
 	}
-	if f.State == bridge.StateSent && a.env.Now().Sub(moment(string(msg))) < freshFor {
+	if f.State == bridge.StateSent && a.env.Now().Sub(moment(stampIn(msg))) < freshFor {
 		return nil
 	}
 	if err := a.unmark(ctx, room, msg, want); err != nil {
@@ -253,7 +274,7 @@ func (a *adapter) Mark(ctx context.Context, room bridge.RoomID, msg bridge.MsgID
 	}
 	channel, thread := split(place)
 	if thread == "" {
-		thread = string(msg) // a thread is seen by colleagues only
+		thread = stampIn(msg) // a thread is seen by colleagues only
 	}
 	_, _, err = a.api.PostMessageContext(ctx, channel, slackapi.MsgOptionText(":"+want+": "+escape(f.Reason), false),
 		slackapi.MsgOptionTS(thread), stamp("why-"+string(msg)))
@@ -267,7 +288,7 @@ func (a *adapter) unmark(ctx context.Context, room bridge.RoomID, msg bridge.Msg
 		return err
 	}
 	channel, _ := split(place)
-	got, err := a.api.GetReactionsContext(ctx, slackapi.NewRefToMessage(channel, string(msg)), slackapi.GetReactionsParameters{Full: true})
+	got, err := a.api.GetReactionsContext(ctx, slackapi.NewRefToMessage(channel, stampIn(msg)), slackapi.GetReactionsParameters{Full: true})
 	if err != nil {
 		return a.asked("reactions.get", err)
 	}

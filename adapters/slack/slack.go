@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -107,21 +108,16 @@ func (a *adapter) fault(call string, err error) error {
 	if err == nil {
 		return nil
 	}
-	var addressed *url.Error
-	if errors.As(err, &addressed) {
+	if addressed, ok := errors.AsType[*url.Error](err); ok {
 		err = addressed.Err
 	}
-	var refused slackapi.SlackErrorResponse
-	if errors.As(err, &refused) {
+	if refused, ok := errors.AsType[slackapi.SlackErrorResponse](err); ok {
 		return a.refused(call, refused)
 	}
-	var left *unsent
 	wrapped := fmt.Errorf("%s: %w", call, err)
-	if errors.As(err, &left) || bridge.Judge(err).Verdict != bridge.VerdictRetry {
-		return wrapped
-	}
-	var status *httpx.Error
-	if errors.As(err, &status) {
+	_, left := errors.AsType[*unsent](err)
+	_, answered := errors.AsType[*httpx.Error](err)
+	if left || answered || bridge.Judge(err).Verdict != bridge.VerdictRetry {
 		return wrapped
 	}
 	return bridge.Unsure(wrapped) // the answer was cut or not understood
@@ -170,16 +166,8 @@ func lacking(scopes string) string {
 
 // is reports whether Slack answered with one of the codes.
 func is(err error, codes ...string) bool {
-	var refused slackapi.SlackErrorResponse
-	if !errors.As(err, &refused) {
-		return false
-	}
-	for _, c := range codes {
-		if refused.Err == c {
-			return true
-		}
-	}
-	return false
+	refused, ok := errors.AsType[slackapi.SlackErrorResponse](err)
+	return ok && slices.Contains(codes, refused.Err)
 }
 
 // Probe asks whether the tokens work and are allowed enough.
@@ -214,7 +202,7 @@ func (a *adapter) Fetch(ctx context.Context, f bridge.File) (io.ReadCloser, erro
 		return nil, bridge.Permanent(errors.New("fetch: the address is wrong"))
 	}
 	req.Header.Set("Authorization", "Bearer "+a.cfg.BotToken.Reveal())
-	resp, err := a.web.Do(req) //nolint:bodyclose // the caller closes it
+	resp, err := a.web.Do(req)
 	if err != nil {
 		return nil, a.asked("fetch", err)
 	}

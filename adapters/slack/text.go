@@ -35,7 +35,7 @@ func readEmojis() emojis {
 func bare(s string) string { return strings.ReplaceAll(s, "\ufe0f", "") }
 
 // firstTone is the lightest of the five skin tones, which Slack counts from 2.
-const firstTone = 0x1F3FB
+const firstTone = '\U0001F3FB'
 
 // toChar reads a name such as "+1::skin-tone-3"; "" is an emoji of the workspace's own.
 func (e emojis) toChar(name string) string {
@@ -45,7 +45,7 @@ func (e emojis) toChar(name string) string {
 		return char
 	}
 	first, n := utf8.DecodeRuneInString(char)
-	return string(first) + string(rune(firstTone+int(tone[0]-'2'))) + char[n:]
+	return string(first) + string(firstTone+rune(tone[0]-'2')) + char[n:]
 }
 
 // toName finds Slack's name for an emoji; "" if it has none.

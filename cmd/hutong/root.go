@@ -53,7 +53,7 @@ func (a *app) root() *cobra.Command {
 	root.AddCommand(
 		a.runCommand(), a.checkCommand(), a.cardCommand(), a.signInCommand(), a.deliveriesCommand(),
 		a.linksCommand(), a.contactCommand(), a.statusCommand(), a.backupCommand(), a.restoreCommand(),
-		a.schemaCommand(), a.versionCommand(), a.verifyCommand(),
+		a.schemaCommand(), a.versionCommand(), a.verifyCommand(), a.slackCommand(),
 	)
 	return root
 }

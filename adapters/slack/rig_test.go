@@ -1,0 +1,255 @@
+package slack
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/hutong-im/hutong/bridge"
+)
+
+// memory is a bridge.KV.
+type memory struct {
+	mu   sync.Mutex
+	vals map[string]string
+}
+
+func newMemory() *memory { return &memory{vals: map[string]string{}} }
+
+func (m *memory) Get(_ context.Context, key string) ([]byte, uint64, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	v, ok := m.vals[key]
+	if !ok {
+		return nil, 0, bridge.ErrNotFound
+	}
+	return []byte(v), 1, nil
+}
+
+func (m *memory) Put(_ context.Context, key string, val []byte, rev uint64) (uint64, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if _, ok := m.vals[key]; ok && rev == 0 {
+		return 0, bridge.ErrStale
+	}
+	m.vals[key] = string(val)
+	return 1, nil
+}
+
+func (m *memory) Delete(_ context.Context, key string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.vals, key)
+	return nil
+}
+
+func (m *memory) List(_ context.Context, prefix, after string, n int) ([]string, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var out []string
+	for _, k := range slices.Sorted(maps.Keys(m.vals)) {
+		if strings.HasPrefix(k, prefix) && k > after && len(out) < n {
+			out = append(out, k)
+		}
+	}
+	return out, nil
+}
+
+// lobby knows the rooms of one user.
+type lobby struct {
+	bridge.Lobby
+	language string
+	rooms    []bridge.RoomView
+}
+
+func (l *lobby) Company() bridge.Company {
+	return bridge.Company{Name: "ACME", Language: l.language}
+}
+
+func (l *lobby) Rooms(context.Context, bridge.UserID) ([]bridge.RoomView, error) { return l.rooms, nil }
+
+// rig is an adapter on a workspace, with what it hears.
+type rig struct {
+	*testing.T
+	w     *workspace
+	state *memory
+	lobby *lobby
+	a     bridge.Adapter
+	core  *adapter
+
+	mu    sync.Mutex
+	heard []bridge.Event
+	fails func(bridge.Event) error
+	stop  func() error
+}
+
+func newRig(t *testing.T, w *workspace) *rig {
+	r := &rig{T: t, w: w, state: newMemory(), lobby: &lobby{}}
+	r.open()
+	return r
+}
+
+// open makes the adapter anew; what it has kept stays.
+func (r *rig) open() {
+	r.Helper()
+	transport := &http.Transport{}
+	r.Cleanup(transport.CloseIdleConnections)
+	a, err := r.w.Config().Open(bridge.Env{
+		Name: "slack", Log: slog.New(slog.NewTextHandler(io.Discard, nil)), HTTP: &http.Client{Transport: transport, Timeout: 10 * time.Second},
+		State: r.state, Lobby: r.lobby, Now: time.Now,
+	})
+	if err != nil {
+		r.Fatal(err)
+	}
+	r.a = a
+	switch a := a.(type) {
+	case *adapter:
+		r.core = a
+	case *hooked:
+		r.core = a.adapter
+	}
+}
+
+// Receive implements bridge.Inbox.
+func (r *rig) Receive(_ context.Context, e bridge.Event) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.fails != nil {
+		if err := r.fails(e); err != nil {
+			return err
+		}
+	}
+	r.heard = append(r.heard, e)
+	return nil
+}
+
+// run lets it hear until halt.
+func (r *rig) run() {
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	r.w.Attach(r.a)
+	go func() { ended <- r.a.Run(ctx, r) }()
+	var once sync.Once
+	var err error
+	r.stop = func() error {
+		once.Do(func() { cancel(); err = <-ended; r.w.Attach(nil) })
+		return err
+	}
+	r.Cleanup(func() { _ = r.stop() })
+}
+
+// until waits for something to become true.
+func (r *rig) until(what string, ok func() bool) {
+	r.Helper()
+	for end := time.Now().Add(5 * time.Second); ; <-time.After(2 * time.Millisecond) {
+		if ok() {
+			return
+		}
+		if time.Now().After(end) {
+			r.Fatalf("%s: not within 5 s; heard %+v", what, r.all())
+		}
+	}
+}
+
+func (r *rig) all() []bridge.Event {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.heard)
+}
+
+// texts are the texts of members' messages, in order; notes are in brackets.
+func (r *rig) texts() []string {
+	var out []string
+	for _, e := range r.all() {
+		switch e := e.(type) {
+		case bridge.MessageEvent:
+			if e.Own {
+				continue
+			}
+			if e.Thread != "" {
+				e.Text = "(" + e.Text + ")"
+			}
+			out = append(out, e.Text)
+		case bridge.Edited:
+			out = append(out, "~"+e.Text)
+		}
+	}
+	return out
+}
+
+func (r *rig) wants(texts ...string) {
+	r.Helper()
+	r.until("heard "+strings.Join(texts, ", "), func() bool { return slices.Equal(r.texts(), texts) })
+}
+
+// member says something in a channel, under a root if there is one.
+func (r *rig) member(c *channel, user bridge.UserID, text, thread string) string {
+	r.w.mu.Lock()
+	defer r.w.mu.Unlock()
+	m := obj{"user": string(user), "text": text}
+	if thread != "" {
+		m["thread_ts"] = thread
+	}
+	return r.w.say(c, m)
+}
+
+func (w *workspace) channel(room bridge.RoomID) *channel {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	place, _ := split(string(room))
+	return w.channels[place]
+}
+
+func (w *workspace) count(method string) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	n := 0
+	for _, c := range w.calls {
+		if c == method {
+			n++
+		}
+	}
+	return n
+}
+
+// lines are what a channel shows at its top level.
+func (w *workspace) lines(c *channel) []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var out []string
+	for _, m := range c.msgs {
+		if t, _ := m["thread_ts"].(string); t == "" || t == m["ts"] {
+			out = append(out, m["text"].(string))
+		}
+	}
+	return out
+}
+
+func opening(user bridge.UserID) bridge.Opening {
+	return bridge.Opening{
+		Key: "l1abc", Members: []bridge.UserID{user}, Title: "王小明",
+		Label: bridge.Label{Name: "王小明", Text: "王小明 · 微信联系人 <!channel>"}, State: bridge.LinkActive,
+	}
+}
+
+// connected waits until what the workspace tells arrives.
+func (r *rig) connected() {
+	r.Helper()
+	r.until("the connection", func() bool {
+		r.w.mu.Lock()
+		defer r.w.mu.Unlock()
+		return len(r.w.conns) > 0
+	})
+}
+
+func (r *rig) send(room bridge.RoomID, text string) error {
+	_, err := r.a.Send(r.Context(), room, bridge.Draft{Key: "k-" + text, Text: text, As: bridge.Label{Name: "王小明"}})
+	return err
+}

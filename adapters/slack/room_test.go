@@ -1,0 +1,217 @@
+package slack
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hutong-im/hutong/bridge"
+)
+
+func TestOpenIsIdempotent(t *testing.T) {
+	for name, c := range map[string]struct {
+		rooms string
+		latin bool
+		want  string
+	}{
+		"channel":             {roomsChannel, false, "王小明-l1abc"},
+		"channel, Latin only": {roomsChannel, true, "hutong-l1abc"},
+		"thread":              {roomsThread, false, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorkspace(t, c.rooms, false)
+			w.latin = c.latin
+			_, user := w.Room()
+			r := newRig(t, w)
+			o := opening(user)
+			rooms := map[bridge.RoomID]bool{}
+			for range 3 {
+				room, err := r.a.(bridge.Opener).Open(t.Context(), o)
+				if err != nil {
+					t.Fatal(err)
+				}
+				rooms[room] = true
+				r.state = newMemory() // as if the process had died before anything was kept
+				r.open()
+			}
+			if len(rooms) != 1 {
+				t.Fatalf("one link has the rooms %v", rooms)
+			}
+			for room := range rooms {
+				ch := w.channel(room)
+				if ch.name != c.want {
+					t.Errorf("called %q, want %q", ch.name, c.want)
+				}
+				if c.rooms == roomsChannel && (ch.topics != 1 || !slices.Contains(ch.members, string(user))) {
+					t.Errorf("the topic was set %d times; members %v", ch.topics, ch.members)
+				}
+				if len(ch.pins) != 1 || strings.Contains(strings.Join(w.lines(ch), "\n"), "<!") {
+					t.Errorf("pins %v, lines %q", ch.pins, w.lines(ch))
+				}
+			}
+		})
+	}
+}
+
+func TestCardIsUpdatedInPlace(t *testing.T) {
+	w := newWorkspace(t, roomsChannel, false)
+	_, user := w.Room()
+	r := newRig(t, w)
+	r.lobby.language = "zh"
+	o := opening(user)
+	room, err := r.core.Open(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.core.Open(t.Context(), o); err != nil || w.count("chat.update") != 0 {
+		t.Errorf("nothing has changed: %v, %d updates", err, w.count("chat.update"))
+	}
+	o.Label.Text = "王小明 · 老客户"
+	if _, err := r.core.Open(t.Context(), o); err != nil {
+		t.Fatal(err)
+	}
+	lines := w.lines(w.channel(room))
+	if len(lines) != 1 || !strings.Contains(lines[0], "老客户") || !strings.Contains(lines[0], "内部备注") {
+		t.Errorf("the card: %q", lines)
+	}
+	if ch := w.channel(room); len(ch.pins) != 1 || ch.topics != 1 {
+		t.Errorf("pins %v, topic set %d times", ch.pins, ch.topics)
+	}
+}
+
+// A channel that was archived gets a successor; for the gateway the room stays what it was.
+func TestArchivedChannel(t *testing.T) {
+	w := newWorkspace(t, roomsChannel, false)
+	_, user := w.Room()
+	r := newRig(t, w)
+	r.run()
+	r.connected()
+	room, err := r.core.Open(t.Context(), opening(user))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, text := range []string{"one", "two", "three"} {
+		if i > 0 {
+			w.mu.Lock()
+			for _, c := range w.channels {
+				c.archived = true
+			}
+			w.mu.Unlock()
+		}
+		if err := r.send(room, text); err != nil {
+			t.Fatalf("%s: %v", text, err)
+		}
+	}
+	next := w.named("王小明-l1abc-3")
+	if next == nil || !slices.Contains(next.members, string(user)) {
+		t.Fatalf("no successor: %+v", next)
+	}
+	lines := w.lines(next)
+	if len(lines) != 3 || !strings.Contains(lines[1], "<#"+w.named("王小明-l1abc-2").id+">") || lines[2] != "three" {
+		t.Errorf("the successor shows %q", lines)
+	}
+	r.member(next, user, "to the customer", "")
+	r.wants("to the customer")
+	if e, _ := r.all()[len(r.all())-1].(bridge.MessageEvent); e.Room != room {
+		t.Errorf("heard in %q, want %q", e.Room, room)
+	}
+	if again, err := r.core.Open(t.Context(), opening(user)); err != nil || again != room {
+		t.Errorf("opened again: %q, %v", again, err)
+	}
+}
+
+func (w *workspace) named(name string) *channel {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, c := range w.channels {
+		if c.name == name {
+			return c
+		}
+	}
+	return nil
+}
+
+// Open of a room whose channel was archived leads to its successor, too.
+func TestOpenArchived(t *testing.T) {
+	w := newWorkspace(t, roomsChannel, false)
+	_, user := w.Room()
+	r := newRig(t, w)
+	room, err := r.core.Open(t.Context(), opening(user))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.channel(room).archived = true
+	if again, err := r.core.Open(t.Context(), opening(user)); err != nil || again != room {
+		t.Fatalf("%q, %v", again, err)
+	}
+	if err := r.send(room, "hello"); err != nil {
+		t.Error(err)
+	}
+	if c := w.named("王小明-l1abc-2"); c == nil || !slices.Contains(w.lines(c), "hello") {
+		t.Errorf("the successor: %+v", c)
+	}
+}
+
+// What cannot be said because the app was removed waits, and arrives once it is back.
+func TestRemovedFromChannel(t *testing.T) {
+	w := newWorkspace(t, roomsChannel, false)
+	_, user := w.Room()
+	r := newRig(t, w)
+	room, err := r.core.Open(t.Context(), opening(user))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ch := w.channel(room)
+	ch.members = []string{string(user)}
+	err = r.send(room, "hello")
+	if j := bridge.Judge(err); j.Verdict != bridge.VerdictWait || j.Account || !strings.Contains(err.Error(), "invite it again") {
+		t.Fatalf("%+v: %v", j, err)
+	}
+	ch.members = append(ch.members, botUser)
+	if err := r.send(room, "hello"); err != nil {
+		t.Fatal(err)
+	}
+	if lines := w.lines(ch); lines[len(lines)-1] != "hello" {
+		t.Errorf("%q", lines)
+	}
+}
+
+func TestVerdicts(t *testing.T) {
+	w := newWorkspace(t, roomsChannel, false)
+	room, _ := w.Room()
+	r := newRig(t, w)
+	for code, want := range map[string]bridge.Verdict{
+		"invalid_auth": bridge.VerdictLogin, "token_revoked": bridge.VerdictLogin, "account_inactive": bridge.VerdictLogin,
+		"missing_scope": bridge.VerdictLogin, "ratelimited": bridge.VerdictWait, "internal_error": bridge.VerdictUnsure,
+		"fatal_error": bridge.VerdictUnsure, "service_unavailable": bridge.VerdictRetry, "msg_too_long": bridge.VerdictPermanent,
+		"channel_not_found": bridge.VerdictPermanent, "is_archived": bridge.VerdictPermanent, "new_code": bridge.VerdictPermanent,
+	} {
+		w.mu.Lock()
+		w.refuse["chat.postMessage"] = code
+		w.mu.Unlock()
+		err := r.send(room, "x")
+		if got := bridge.Judge(err).Verdict; got != want || !strings.Contains(err.Error(), code) {
+			t.Errorf("%s: verdict %d (%v), want %d", code, got, err, want)
+		}
+	}
+	delete(w.refuse, "chat.postMessage")
+	w.busy["chat.postMessage"] = true
+	if j := bridge.Judge(r.send(room, "x")); j.Verdict != bridge.VerdictWait || j.Wait != retrySecs*time.Second || j.Account {
+		t.Errorf("a 429 delays one room: %+v", j)
+	}
+	if _, err := r.core.Find(t.Context(), room, "k"); err != nil {
+		t.Errorf("a 429 of one method is none of another: %v", err)
+	}
+}
+
+func TestSlug(t *testing.T) {
+	for in, want := range map[string]string{
+		"王小明": "王小明", "Jane  O'Neil": "jane-o-neil", "  ": "", "ÀB_c": "àb_c", "--a--": "a", "a😀b": "a-b",
+		strings.Repeat("x", 100): strings.Repeat("x", 30), "../../etc": "etc", "<!channel>": "channel",
+	} {
+		if got := slug(in, 30); got != want {
+			t.Errorf("%q: %q, want %q", in, got, want)
+		}
+	}
+}
