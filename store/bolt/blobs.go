@@ -5,8 +5,9 @@ import (
 	"context"
 	"slices"
 
-	"github.com/hutong-im/hutong/bridge"
 	bbolt "go.etcd.io/bbolt"
+
+	"github.com/hutong-im/hutong/bridge"
 )
 
 // References to blobs are counted by listing them: a key of the blob and of what refers to it. A

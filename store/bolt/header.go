@@ -83,7 +83,7 @@ func readHeader(f io.ReaderAt) (synced bool, err error) {
 
 // sweep removes copies that a backup or a restore left half written.
 func sweep(dir string) error {
-	for _, pattern := range []string{"backup-*.tmp", "restore-*.tmp"} {
+	for _, pattern := range []string{"backup-*.tmp", "restore-*.tmp", fresh} {
 		left, err := filepath.Glob(filepath.Join(dir, pattern))
 		if err != nil {
 			return err

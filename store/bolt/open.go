@@ -129,22 +129,17 @@ func (s *Store) open() error {
 	if err := sweep(filepath.Dir(s.path)); err != nil {
 		return err
 	}
+	if err := s.create(); err != nil {
+		return err
+	}
 	size, err := preread(s.path)
 	if err != nil {
 		return err
 	}
-	s.db, err = bbolt.Open(s.path, 0o600, &bbolt.Options{
-		Timeout:         time.Second, // the lock file has settled who may: this is for tools
-		FreelistType:    bbolt.FreelistMapType,
-		NoFreelistSync:  true, // or each commit writes the whole list, megabytes of it in a large file
-		InitialMmapSize: int(min(max(leastMap, 4*size), maxMap)),
-		NoSync:          s.options.NoSync,
-		NoGrowSync:      s.options.NoSync,
-	})
-	if err != nil {
+	if s.db, err = s.openFile(s.path, size); err != nil {
 		return err
 	}
-	if err := s.format(); err != nil {
+	if err := s.db.View(checkFormat); err != nil {
 		return err
 	}
 	if err := s.db.View(s.load); err != nil {
@@ -153,30 +148,56 @@ func (s *Store) open() error {
 	return s.syncDir()
 }
 
+// openFile opens a file of the given size.
+func (s *Store) openFile(path string, size int64) (*bbolt.DB, error) {
+	return bbolt.Open(path, 0o600, &bbolt.Options{
+		Timeout:         time.Second, // the lock file has settled who may: this is for tools
+		FreelistType:    bbolt.FreelistMapType,
+		NoFreelistSync:  true, // or each commit writes the whole list, megabytes of it in a large file
+		InitialMmapSize: int(min(max(leastMap, 4*size), maxMap)),
+		NoSync:          s.options.NoSync,
+		NoGrowSync:      s.options.NoSync,
+	})
+}
+
+// fresh is a store that is being made.
+const fresh = "new.tmp"
+
+// create makes a store where there is none yet. It gets its name when it is whole and durable, so that a
+// file of that name is never half made, whenever the power goes.
+func (s *Store) create() error {
+	info, err := os.Stat(s.path)
+	if err == nil && info.Size() > 0 {
+		return nil
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	path := filepath.Join(filepath.Dir(s.path), fresh)
+	db, err := s.openFile(path, 0)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(db.Update(format), db.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(path, s.path); err != nil {
+		return err
+	}
+	return s.syncDir()
+}
+
 // maxMap keeps 32-bit machines from being asked for more than they have.
 const maxMap = int64(1) << (30 + 10*(^uint(0)>>63))
 
-// format makes a new file a store, and checks that an old one is.
-func (s *Store) format() error {
-	empty := false
-	err := s.db.View(func(tx *bbolt.Tx) error {
-		k, _ := tx.Cursor().First()
-		if empty = k == nil; empty {
-			return nil
+// format makes a new file a store.
+func format(tx *bbolt.Tx) error {
+	for _, name := range buckets() {
+		if _, err := tx.CreateBucket([]byte(name)); err != nil {
+			return err
 		}
-		return checkFormat(tx)
-	})
-	if err != nil || !empty {
-		return err
 	}
-	return s.db.Update(func(tx *bbolt.Tx) error {
-		for _, name := range buckets() {
-			if _, err := tx.CreateBucket([]byte(name)); err != nil {
-				return err
-			}
-		}
-		return top(tx, bucketMeta).Put([]byte(metaFormat), key(formatVersion))
-	})
+	return top(tx, bucketMeta).Put([]byte(metaFormat), key(formatVersion))
 }
 
 // load fills memory from the file.
