@@ -2,6 +2,7 @@ package slack
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -381,7 +382,10 @@ func (w *workspace) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		return
 	}
 	method := strings.TrimPrefix(r.URL.Path, "/api/")
-	_ = r.ParseForm()
+	if err := readForm(r); err != nil {
+		http.Error(rw, err.Error(), http.StatusBadRequest)
+		return
+	}
 	w.mu.Lock()
 	trouble := w.trouble
 	w.calls = append(w.calls, method)
@@ -432,6 +436,37 @@ func (w *workspace) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	}
 	rw.Header().Set("Content-Type", "application/json")
 	_ = json.NewEncoder(rw).Encode(answer)
+}
+
+var errNull = errors.New("null is no value")
+
+// readForm reads a call's fields, which may come as JSON as well. Nulls are refused.
+func readForm(r *http.Request) error {
+	if err := r.ParseForm(); err != nil || !strings.HasPrefix(r.Header.Get("Content-Type"), "application/json") {
+		for _, v := range r.Form {
+			if strings.Contains(v[0], ":null") && strings.HasPrefix(v[0], "{") || strings.Contains(v[0], ":null") && strings.HasPrefix(v[0], "[") {
+				return errNull
+			}
+		}
+		return err
+	}
+	body, err := io.ReadAll(r.Body)
+	if err != nil || len(body) == 0 {
+		return err
+	}
+	if strings.Contains(string(body), ":null") {
+		return errNull
+	}
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(body, &fields); err != nil {
+		return err
+	}
+	for k, v := range fields {
+		text := string(v)
+		_ = json.Unmarshal(v, &text) // a string; anything else stays JSON
+		r.Form.Set(k, text)
+	}
+	return nil
 }
 
 func (w *workspace) upload(rw http.ResponseWriter, r *http.Request) {

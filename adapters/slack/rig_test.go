@@ -86,12 +86,12 @@ type rig struct {
 
 	mu    sync.Mutex
 	heard []bridge.Event
-	fails func(bridge.Event) error
+	known map[bridge.MsgRef]bool
 	stop  func() error
 }
 
 func newRig(t *testing.T, w *workspace) *rig {
-	r := &rig{T: t, w: w, state: newMemory(), lobby: &lobby{}}
+	r := &rig{T: t, w: w, state: newMemory(), lobby: &lobby{}, known: map[bridge.MsgRef]bool{}}
 	r.open()
 	return r
 }
@@ -99,9 +99,14 @@ func newRig(t *testing.T, w *workspace) *rig {
 // open makes the adapter anew; what it has kept stays.
 func (r *rig) open() {
 	r.Helper()
+	r.openWith(r.w.Config())
+}
+
+func (r *rig) openWith(cfg bridge.Config) {
+	r.Helper()
 	transport := &http.Transport{}
 	r.Cleanup(transport.CloseIdleConnections)
-	a, err := r.w.Config().Open(bridge.Env{
+	a, err := cfg.Open(bridge.Env{
 		Name: "slack", Log: slog.New(slog.NewTextHandler(io.Discard, nil)), HTTP: &http.Client{Transport: transport, Timeout: 10 * time.Second},
 		State: r.state, Lobby: r.lobby, Now: time.Now,
 	})
@@ -121,10 +126,12 @@ func (r *rig) open() {
 func (r *rig) Receive(_ context.Context, e bridge.Event) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.fails != nil {
-		if err := r.fails(e); err != nil {
-			return err
+	if m, ok := e.(bridge.MessageEvent); ok { // the gateway knows what it has
+		id := bridge.MsgRef{RoomRef: bridge.RoomRef{Room: m.Room}, Msg: m.Msg}
+		if r.known[id] {
+			return nil
 		}
+		r.known[id] = true
 	}
 	r.heard = append(r.heard, e)
 	return nil
