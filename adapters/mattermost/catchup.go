@@ -133,31 +133,71 @@ func (a *adapter) since(ctx context.Context, channel string, since int64) ([]*mo
 		return nil, err
 	}
 	found := map[string]*model.Post{}
-	take := func(l *model.PostList) {
-		for _, id := range l.Order {
-			if p := l.Posts[id]; p != nil {
-				found[id] = p
-			}
-		}
-	}
-	take(list)
-	if len(list.Order) >= sinceCap { // some are missing, nobody knows which: read every page
-		err := a.pages(ctx, channel, func(l *model.PostList) bool {
-			take(l)
-			return oldest(l).CreateAt > since
-		})
-		if err != nil {
+	take(found, list)
+	if len(list.Order) >= sinceCap { // some are missing, nobody knows which
+		if err := a.all(ctx, channel, since, found); err != nil {
 			return nil, err
 		}
 	}
 	out := make([]*model.Post, 0, len(found))
 	for _, p := range found {
-		out = append(out, p)
+		if p.UpdateAt > since {
+			out = append(out, p)
+		}
 	}
 	slices.SortFunc(out, func(x, y *model.Post) int {
 		return cmp.Or(cmp.Compare(x.CreateAt, y.CreateAt), cmp.Compare(x.Id, y.Id))
 	})
 	return out, nil
+}
+
+func take(into map[string]*model.Post, l *model.PostList) {
+	for _, id := range l.Order {
+		if p := l.Posts[id]; p != nil {
+			into[id] = p
+		}
+	}
+}
+
+// all reads page after page, back to where posts are too old to be changed. Pages leave out what was
+// deleted: that is what the gateway remembers and the pages do not show.
+func (a *adapter) all(ctx context.Context, channel string, since int64, found map[string]*model.Post) error {
+	from := since - quiet.Milliseconds()
+	err := a.pages(ctx, channel, func(l *model.PostList) bool {
+		take(found, l)
+		return oldest(l).CreateAt > from
+	})
+	if err != nil {
+		return err
+	}
+	r, err := a.room(ctx, channel)
+	if err != nil {
+		return err
+	}
+	a.mu.Lock()
+	members := r.Members
+	a.mu.Unlock()
+	if len(members) == 0 {
+		return nil
+	}
+	lines, err := a.env.Lobby.History(ctx, members[0], a.named(channel, r), 0, pageSize)
+	if err != nil {
+		return nil //nolint:nilerr // the gateway remembers nothing of the room, so nothing of it can be taken back
+	}
+	var ids []string
+	for _, l := range lines {
+		if id := string(l.Msg); l.Mine && !l.Recalled && found[id] == nil && model.IsValidId(id) && l.At.UnixMilli() > from {
+			ids = append(ids, id)
+		}
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	gone, err := call("ask what was deleted", func() ([]*model.Post, *model.Response, error) { return a.api.GetPostsByIds(ctx, ids) })
+	for _, p := range gone {
+		found[p.Id] = p
+	}
+	return err
 }
 
 func oldest(l *model.PostList) *model.Post { return l.Posts[l.Order[len(l.Order)-1]] }

@@ -92,12 +92,6 @@ func (a *adapter) message(p *model.Post, user bridge.UserID) bridge.MessageEvent
 	return e
 }
 
-// heardText is the text of a post without the address of the post that it answers.
-func (a *adapter) heardText(p *model.Post) string {
-	text, _ := a.quoted(p.Message)
-	return emojize(text)
-}
-
 // quoted takes a leading line away that is nothing but the address of a post: that is how one answers a
 // post outside its thread.
 func (a *adapter) quoted(text string) (string, bridge.MsgID) {
@@ -181,7 +175,7 @@ func character(name string) string {
 	}
 	var b strings.Builder
 	for hex := range strings.SplitSeq(code, "-") {
-		n, err := strconv.ParseUint(hex, 16, 32)
+		n, err := strconv.ParseInt(hex, 16, 32)
 		if err != nil {
 			return ""
 		}

@@ -123,7 +123,7 @@ func (a *adapter) dial(ctx context.Context) (*websocket.Conn, error) {
 		address += fmt.Sprintf("?connection_id=%s&sequence_number=%d", a.wake.connection, a.wake.next)
 	}
 	header := http.Header{"Authorization": {"Bearer " + a.cfg.Token.Reveal()}}
-	conn, resp, err := websocket.Dial(ctx, address, &websocket.DialOptions{HTTPClient: a.env.HTTP, HTTPHeader: header})
+	conn, resp, err := websocket.Dial(ctx, address, &websocket.DialOptions{HTTPClient: a.env.HTTP, HTTPHeader: header}) //nolint:bodyclose // Dial has read it
 	if err != nil {
 		if resp != nil {
 			return nil, fmt.Errorf("connect: %s answered %s instead of opening a WebSocket; a proxy must pass Upgrade on /api/v4/websocket", a.host, resp.Status)
@@ -197,7 +197,7 @@ func (a *adapter) frame(ctx context.Context, in bridge.Inbox, f *frame) error {
 
 // event turns what happened into what the core hears.
 func (a *adapter) event(ctx context.Context, in bridge.Inbox, f *frame) error {
-	switch f.Event {
+	switch f.Event { //nolint:exhaustive // what else happens is no business of ours
 	case model.WebsocketEventPosted, model.WebsocketEventPostEdited, model.WebsocketEventPostDeleted:
 		p, ok := f.readPost()
 		if !ok {

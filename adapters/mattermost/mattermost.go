@@ -11,6 +11,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -152,8 +153,7 @@ type wire struct{ http *http.Client }
 // RoundTrip never answers with a status that is not 2xx: that is an error, with what the server says.
 func (w wire) RoundTrip(req *http.Request) (*http.Response, error) {
 	resp, err := httpx.Do(req.Context(), w.http, req, maxAnswer)
-	var status *httpx.Error
-	if errors.As(err, &status) && resp != nil {
+	if status, ok := errors.AsType[*httpx.Error](err); ok && resp != nil {
 		no := &refusal{error: err, status: status.Status}
 		_ = json.Unmarshal(resp.Body, &no.says) // a proxy's page says nothing
 		return nil, no
@@ -193,8 +193,7 @@ func fault(doing string, err error) error {
 	if err == nil {
 		return nil
 	}
-	var around *url.Error
-	if errors.As(err, &around) {
+	if around, ok := errors.AsType[*url.Error](err); ok {
 		err = around.Err
 	} else { // all that fails after the answer has come
 		err = bridge.Unsure(errors.New("the answer is not what was expected; is url: the address of Mattermost?"))
@@ -211,22 +210,14 @@ func fault(doing string, err error) error {
 
 // refused reports whether the server answered one of the statuses.
 func refused(err error, statuses ...int) bool {
-	var no *refusal
-	if !errors.As(err, &no) {
-		return false
-	}
-	for _, s := range statuses {
-		if no.status == s {
-			return true
-		}
-	}
-	return false
+	no, ok := errors.AsType[*refusal](err)
+	return ok && slices.Contains(statuses, no.status)
 }
 
 // says reports whether the server gave this reason.
 func says(err error, id string) bool {
-	var no *refusal
-	return errors.As(err, &no) && no.says.ID == id
+	no, ok := errors.AsType[*refusal](err)
+	return ok && no.says.ID == id
 }
 
 // plainly is an error of a call that shows nothing to anybody, so that it may be repeated at will.

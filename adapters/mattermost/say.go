@@ -182,7 +182,7 @@ func (a *adapter) Fetch(ctx context.Context, f bridge.File) (io.ReadCloser, erro
 	req.Header.Set("Authorization", "Bearer "+a.cfg.Token.Reveal())
 	once := *a.env.HTTP
 	once.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	resp, err := once.Do(req) //nolint:bodyclose // the caller closes it
+	resp, err := once.Do(req)
 	if err != nil {
 		return nil, fault("fetch", err)
 	}

@@ -168,7 +168,7 @@ func (s *server) serve(w http.ResponseWriter, r *http.Request, pattern string, h
 		reply(w, nil, refuse(401, "api.context.session_expired.app_error", "Invalid or expired session, please login again."))
 		return
 	}
-	switch trouble {
+	switch trouble { //nolint:exhaustive // the others are no trouble here
 	case adaptertest.Busy:
 		s.mu.Unlock()
 		w.Header().Set("Retry-After", "3")
@@ -189,7 +189,7 @@ func (s *server) serve(w http.ResponseWriter, r *http.Request, pattern string, h
 		v = json.RawMessage(encode(v)) // before it changes
 	}
 	s.mu.Unlock()
-	switch trouble {
+	switch trouble { //nolint:exhaustive // the others are no trouble here
 	case adaptertest.Lost:
 		panic(http.ErrAbortHandler)
 	case adaptertest.Slow:

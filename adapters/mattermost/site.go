@@ -225,10 +225,10 @@ func (a *adapter) serves(ctx context.Context, s *site, as bridge.UserID) error {
 	if p.user.DeleteAt > 0 {
 		return fmt.Errorf("@%s is deactivated in Mattermost: hand the customers over, or activate the account", p.user.Username)
 	}
-	_, err = call("look whether "+p.user.Username+" is in the team", func() (*model.TeamMember, *model.Response, error) {
+	in, err := call("look whether "+p.user.Username+" is in the team", func() (*model.TeamMember, *model.Response, error) {
 		return a.api.GetTeamMember(ctx, s.team.Id, p.user.Id, "")
 	})
-	if refused(err, http.StatusNotFound) {
+	if refused(err, http.StatusNotFound) || err == nil && in.DeleteAt > 0 {
 		return fmt.Errorf("@%s is not in the team %s: invite them there (team menu > Invite People)", p.user.Username, s.team.Name)
 	}
 	return err

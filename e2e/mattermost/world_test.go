@@ -1,0 +1,289 @@
+// Package mattermost runs the real gateway with a real Mattermost: employees act through Mattermost's own
+// API, customers on a messenger in memory.
+package mattermost
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hutong-im/hutong/adapters/fake"
+	"github.com/hutong-im/hutong/bridge"
+	"github.com/hutong-im/hutong/e2e/gateway"
+	"github.com/hutong-im/hutong/e2e/mattermost/server"
+)
+
+var (
+	binary *gateway.Binary
+	mm     *server.Server
+)
+
+func TestMain(m *testing.M) {
+	os.Exit(func() int {
+		if os.Getenv(server.Without) != "" {
+			fmt.Println(server.Without + " is set: nothing is known about Mattermost")
+			return 0
+		}
+		var err error
+		if mm, err = server.Start(context.Background()); err != nil {
+			fmt.Fprintf(os.Stderr, "%v; to go without Mattermost set %s=1\n", err, server.Without)
+			return 1
+		}
+		defer mm.Close()
+		return gateway.Main(m, func(b *gateway.Binary) { binary = b })
+	}())
+}
+
+const password = "an-employee-of-tests"
+
+// world is a company of its own: a team, its bot, its employees, a gateway, a messenger with customers.
+type world struct {
+	t      *testing.T
+	site   *gateway.Site
+	out    *fake.Network
+	team   string
+	bot    *server.Client
+	lilei  *server.Client // serves customers
+	hanmei *server.Client // is in the team, but no member
+	name   string         // of the team, and part of all names
+	url    string         // where the gateway finds Mattermost
+	dir    string
+	token  string // the file that it is in
+}
+
+func newWorld(t *testing.T, configure ...func(w *world)) *world {
+	t.Helper()
+	w := &world{t: t, name: fmt.Sprintf("t%d", time.Now().UnixNano()), url: mm.URL, dir: t.TempDir()}
+	for _, f := range configure {
+		f(w)
+	}
+	w.people()
+	var err error
+	caps, _ := fake.ProfileCaps(fake.Full)
+	caps.Window.Open = 48 * time.Hour
+	w.out, err = fake.NewNetwork(fake.Options{Caps: &caps})
+	w.must(err)
+	api := httptest.NewServer(w.out.Handler())
+	t.Cleanup(api.Close)
+	t.Cleanup(w.out.Close)
+	w.site = &gateway.Site{Binary: binary, Port: gateway.Port(t), Config: filepath.Join(w.dir, "config.yaml")}
+	w.out.SetHook(w.site.URL("/hook/out"))
+	w.must(os.WriteFile(w.site.Config, fmt.Appendf(nil, `
+company: { name: ACME 贸易有限公司, short: ACME, zone: Asia/Shanghai, language: zh }
+gateway: { listen: "127.0.0.1:%d", url: "%s", data: "%s" }
+adapters:
+  team: { kind: mattermost, url: %q, token: "file:%s", team: %s }
+  out: { kind: fake, url: %q, secret: %s, limits: { window: 48h } }
+members:
+  - { id: lilei, name: 李雷, title: 销售经理, accounts: { team: lilei-%s }, serves: true }
+fallback: lilei
+`, w.site.Port, w.site.URL(""), filepath.Join(w.dir, "data"), w.url, w.token, w.name, api.URL, fake.DefaultSecret, w.name), 0o600))
+	return w
+}
+
+// people makes the team with who is in it.
+func (w *world) people() {
+	w.t.Helper()
+	ctx := w.t.Context()
+	var err error
+	w.team, err = mm.Admin.Make(ctx, "/teams", map[string]any{"name": w.name, "display_name": "ACME", "type": "I"})
+	w.must(err)
+	var bot struct {
+		ID string `json:"user_id"`
+	}
+	w.must(mm.Admin.Do(ctx, http.MethodPost, "/bots", map[string]any{"username": "bot-" + w.name, "display_name": "hutong"}, &bot))
+	var token struct {
+		Token string `json:"token"`
+	}
+	w.must(mm.Admin.Do(ctx, http.MethodPost, "/users/"+bot.ID+"/tokens", map[string]any{"description": "hutong"}, &token))
+	w.bot = server.NewClient(mm.URL, token.Token)
+	w.bot.ID = bot.ID
+	w.join(bot.ID)
+	w.token = filepath.Join(w.dir, "token")
+	w.must(os.WriteFile(w.token, []byte(token.Token+"\n"), 0o600))
+	w.lilei, w.hanmei = w.employee("lilei"), w.employee("hanmei")
+}
+
+func (w *world) join(user string) {
+	w.t.Helper()
+	w.must(mm.Admin.Do(w.t.Context(), http.MethodPost, "/teams/"+w.team+"/members", map[string]any{"team_id": w.team, "user_id": user}, nil))
+}
+
+func (w *world) employee(name string) *server.Client {
+	w.t.Helper()
+	name += "-" + w.name
+	id, err := mm.Admin.Make(w.t.Context(), "/users", map[string]any{"username": name, "email": name + "@acme.example", "password": password})
+	w.must(err)
+	w.join(id)
+	c, err := mm.Login(w.t.Context(), name, password)
+	w.must(err)
+	return c
+}
+
+func (w *world) must(err error) {
+	w.t.Helper()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// start starts the gateway.
+func (w *world) start() *gateway.Process {
+	w.t.Helper()
+	p := w.site.Start(w.t)
+	ctx, cancel := context.WithTimeout(w.t.Context(), time.Minute)
+	defer cancel()
+	if !p.Ready(ctx) {
+		w.t.Fatalf("the gateway does not start:\n%s", p.Log())
+	}
+	w.t.Cleanup(func() {
+		if w.t.Failed() {
+			w.t.Logf("the gateway's log:\n%s", p.Log())
+		}
+	})
+	return p
+}
+
+// patience is how long something may take that must happen.
+const patience = 30 * time.Second
+
+// eventually waits until f says that it is so; what it returns else is told at the end.
+func (w *world) eventually(what string, f func() (string, bool)) {
+	w.t.Helper()
+	w.within(patience, what, f)
+}
+
+func (w *world) within(d time.Duration, what string, f func() (string, bool)) {
+	w.t.Helper()
+	end := time.Now().Add(d)
+	for {
+		is, ok := f()
+		if ok {
+			return
+		}
+		if time.Now().After(end) {
+			w.t.Fatalf("%s: not within %s; it is: %s", what, d, is)
+		}
+		<-time.After(30 * time.Millisecond)
+	}
+}
+
+// room waits for the channel of a customer.
+func (w *world) room(title string) server.Channel {
+	w.t.Helper()
+	var found server.Channel
+	w.eventually("a channel for "+title, func() (string, bool) {
+		list, err := w.lilei.Channels(w.t.Context())
+		if err != nil {
+			return err.Error(), false
+		}
+		i := slices.IndexFunc(list, func(c server.Channel) bool { return c.Title == title && c.Type == "P" })
+		if i >= 0 {
+			found = list[i]
+		}
+		return fmt.Sprint(list), i >= 0
+	})
+	return found
+}
+
+// post waits for a post in a channel that fits.
+func (w *world) post(channel, what string, fits func(p *server.Post) bool) server.Post {
+	w.t.Helper()
+	var found server.Post
+	w.eventually(what, func() (string, bool) {
+		list, err := w.lilei.Posts(w.t.Context(), channel)
+		if err != nil {
+			return err.Error(), false
+		}
+		for i := range list {
+			if fits(&list[i]) {
+				found = list[i]
+				return "", true
+			}
+		}
+		b, _ := json.Marshal(list)
+		return string(b), false
+	})
+	return found
+}
+
+// says waits for a post with a text.
+func (w *world) says(channel, text string) server.Post {
+	w.t.Helper()
+	return w.post(channel, "the post "+text, func(p *server.Post) bool { return p.Message == text })
+}
+
+// told waits for what the bot says to an employee alone.
+func (w *world) told(to *server.Client, part string) {
+	w.t.Helper()
+	w.eventually("a private word: "+part, func() (string, bool) {
+		text := w.private(to)
+		return text, strings.Contains(text, part)
+	})
+}
+
+// private is all that the bot has said to an employee alone.
+func (w *world) private(to *server.Client) string {
+	w.t.Helper()
+	id, err := to.Make(w.t.Context(), "/channels/direct", []string{to.ID, w.bot.ID})
+	w.must(err)
+	list, err := to.Posts(w.t.Context(), id)
+	if err != nil {
+		return err.Error() // the chat may be being made right now
+	}
+	var b strings.Builder
+	for _, p := range list {
+		b.WriteString(p.Message + "\n")
+	}
+	return b.String()
+}
+
+// hears waits for a message of the gateway to a customer.
+func (w *world) hears(customer bridge.UserID, what string, fits func(m *fake.Message) bool) fake.Message {
+	w.t.Helper()
+	var found fake.Message
+	w.eventually(what, func() (string, bool) {
+		list := w.out.Messages(fake.DM(customer))
+		for i := range list {
+			if list[i].User == "" && fits(&list[i]) {
+				found = list[i]
+				return "", true
+			}
+		}
+		return fmt.Sprintf("%+v", list), false
+	})
+	return found
+}
+
+func (w *world) hearsText(customer bridge.UserID, text string) fake.Message {
+	w.t.Helper()
+	return w.hears(customer, "the message "+text, func(m *fake.Message) bool { return m.Text == text && !m.Deleted })
+}
+
+// marked waits for the bot's mark on an employee's post, which must be the only one.
+func (w *world) marked(channel, post, emoji string) {
+	w.t.Helper()
+	w.post(channel, "the mark "+emoji, func(p *server.Post) bool { return p.ID == post && p.Reaction(w.bot.ID, emoji) })
+}
+
+// get reads an address of the gateway.
+func (w *world) get(path string) string {
+	w.t.Helper()
+	req, err := http.NewRequestWithContext(w.t.Context(), http.MethodGet, w.site.URL(path), nil)
+	w.must(err)
+	resp, err := http.DefaultTransport.RoundTrip(req)
+	w.must(err)
+	defer func() { _ = resp.Body.Close() }()
+	b, err := io.ReadAll(resp.Body)
+	w.must(err)
+	return string(b)
+}
