@@ -5,7 +5,10 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
+	"io"
 	"maps"
+	"net/http"
 	"net/url"
 	"regexp"
 	"slices"
@@ -140,7 +143,9 @@ func (w *workspace) shared(text string) []obj {
 	out := []obj{}
 	for id, f := range w.files {
 		if f.done && strings.Contains(text, "<"+w.srv.URL+"/files/"+id+"|") {
-			out = append(out, w.fileObj(f))
+			o := w.fileObj(f)
+			delete(o, "initial_comment")
+			out = append(out, o)
 		}
 	}
 	return out
@@ -148,7 +153,7 @@ func (w *workspace) shared(text string) []obj {
 
 func (w *workspace) fileObj(f *file) obj {
 	return obj{
-		"id": f.id, "name": f.name, "mimetype": f.typ, "size": len(f.data), "mode": "hosted",
+		"id": f.id, "name": f.name, "mimetype": f.typ, "size": len(f.data), "mode": "hosted", "initial_comment": "of another type than documented",
 		"url_private": w.srv.URL + "/files-pri/" + f.id + "/x", "permalink": w.srv.URL + "/files/" + f.id,
 	}
 }
@@ -288,7 +293,7 @@ func (w *workspace) history(method string, c *channel, f url.Values) obj {
 		if latest := f.Get("latest"); latest != "" && micros(at) > micros(latest) {
 			continue
 		}
-		if f.Get("inclusive") == "1" && micros(at) == oldest || micros(at) > oldest || at == root {
+		if f.Get("inclusive") == "true" && micros(at) == oldest || micros(at) > oldest || at == root {
 			all = append(all, w.seen(m, f.Get("include_all_metadata")))
 		}
 	}
@@ -377,11 +382,12 @@ func (w *workspace) react(c *channel, m obj, user, name string, on bool) {
 func (w *workspace) fileMethod(method string, f url.Values) obj {
 	switch method {
 	case "files.getUploadURLExternal":
-		if n, err := strconv.Atoi(f.Get("length")); err != nil || n < 1 || f.Get("filename") == "" {
+		n, err := strconv.Atoi(f.Get("length"))
+		if err != nil || n < 1 || f.Get("filename") == "" {
 			return no("invalid_arguments")
 		}
 		id := w.id("F")
-		w.files[id] = &file{id: id, name: f.Get("filename"), typ: "text/plain"}
+		w.files[id] = &file{id: id, name: f.Get("filename"), typ: "text/plain", announced: n}
 		return yes("upload_url", w.srv.URL+"/upload/"+id, "file_id", id)
 	case "files.completeUploadExternal":
 		var list []struct{ ID, Title string }
@@ -404,4 +410,35 @@ func (w *workspace) fileMethod(method string, f url.Values) obj {
 		return yes("file", w.fileObj(w.files[f.Get("file")]))
 	}
 	return no("unknown_method")
+}
+
+var errNull = errors.New("null is no value")
+
+// readForm reads a call's fields, which may come as JSON as well. Nulls are refused.
+func readForm(r *http.Request) error {
+	if err := r.ParseForm(); err != nil || !strings.HasPrefix(r.Header.Get("Content-Type"), "application/json") {
+		for _, v := range r.Form {
+			if strings.Contains(v[0], ":null") && strings.HasPrefix(v[0], "{") || strings.Contains(v[0], ":null") && strings.HasPrefix(v[0], "[") {
+				return errNull
+			}
+		}
+		return err
+	}
+	body, err := io.ReadAll(r.Body)
+	if err != nil || len(body) == 0 {
+		return err
+	}
+	if strings.Contains(string(body), ":null") {
+		return errNull
+	}
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(body, &fields); err != nil {
+		return err
+	}
+	for k, v := range fields {
+		text := string(v)
+		_ = json.Unmarshal(v, &text) // a string; anything else stays JSON
+		r.Form.Set(k, text)
+	}
+	return nil
 }

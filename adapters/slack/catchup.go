@@ -2,13 +2,74 @@ package slack
 
 import (
 	"context"
+	"fmt"
+	"maps"
 	"slices"
+	"strings"
 	"time"
-
-	slackapi "github.com/slack-go/slack"
 
 	"github.com/hutong-im/hutong/bridge"
 )
+
+// Catching up may call conversations.history burstCalls times at once, then once in pace: Slack allows about 50 a minute
+// (https://docs.slack.dev/apis/web-api/rate-limits, tier 3).
+const (
+	burstCalls = 20
+	pace       = 1200 * time.Millisecond
+)
+
+// remember reads how far each place was heard.
+func (s *session) remember(ctx context.Context) error {
+	prefix, after := readKey(""), ""
+	const page = 500
+	for {
+		keys, err := s.a.env.State.List(ctx, prefix, after, page)
+		if err != nil {
+			return fmt.Errorf("list the positions: %w", err)
+		}
+		for _, k := range keys {
+			v, _, err := s.a.env.State.Get(ctx, k)
+			if err != nil {
+				return fmt.Errorf("read %s: %w", k, err)
+			}
+			if place := strings.TrimPrefix(k, prefix); s.read[place] == 0 {
+				s.read[place] = micros(string(v))
+			}
+			after = k
+		}
+		if len(keys) < page {
+			return nil
+		}
+	}
+}
+
+// connected makes every place one to catch up with, those that were spoken in last first.
+func (s *session) connected() {
+	if err := s.remember(s.ctx); err != nil { // rooms may have been opened meanwhile
+		s.a.env.Log.Warn("not all positions could be read", "err", err)
+	}
+	s.swept = s.a.env.Now()
+	s.stale = slices.SortedFunc(maps.Keys(s.read), func(a, b string) int { return int(s.read[a]/1e6 - s.read[b]/1e6) })
+	s.burst = burstCalls
+}
+
+// keep makes the positions durable.
+func (s *session) keep(ctx context.Context) {
+	for place := range s.dirty {
+		if err := s.keepOne(ctx, place); err != nil {
+			s.a.env.Log.Debug("a position could not be kept", "place", place, "err", err)
+			return
+		}
+	}
+}
+
+func (s *session) keepOne(ctx context.Context, place string) error {
+	if _, err := s.a.env.State.Put(ctx, readKey(place), []byte(stampOf(s.read[place])), bridge.AnyRev); err != nil {
+		return fmt.Errorf("keep the position: %w", err)
+	}
+	delete(s.dirty, place)
+	return nil
+}
 
 // catchNext catches up with one place, and says when the next one may be.
 func (s *session) catchNext() time.Duration {
@@ -39,7 +100,7 @@ func (s *session) catchNext() time.Duration {
 type missed struct {
 	at   int64
 	edit bool
-	slackapi.Message
+	message
 }
 
 // catchUp brings what was said in a place since it was last heard, oldest first. What the gateway has already, it knows.
@@ -55,9 +116,9 @@ func (s *session) catchUp(place string) error {
 		m := &all[i]
 		var e bridge.Event
 		if m.edit {
-			e, err = s.edited(s.ctx, channel, m.Edited.Timestamp, &m.Msg, nil)
+			e, err = s.edited(s.ctx, channel, m.Edited.TS, &m.message, nil)
 		} else {
-			e, err = s.message(s.ctx, channel, &m.Msg)
+			e, err = s.message(s.ctx, channel, &m.message)
 		}
 		if err == nil && e != nil {
 			err = s.receive(e)
@@ -84,13 +145,13 @@ func (s *session) since(channel, thread string, since int64) ([]missed, error) {
 		}
 		old := false
 		for _, m := range page {
-			if m.Timestamp == thread {
+			if m.TS == thread {
 				continue // the thread's root, which every page has
 			}
 			out = append(out, newer(m, since)...)
-			old = old || micros(m.Timestamp) <= since
-			if thread == "" && m.ThreadTimestamp == m.Timestamp && micros(m.LatestReply) > since {
-				replies, err := s.since(channel, m.Timestamp, since)
+			old = old || micros(m.TS) <= since
+			if thread == "" && m.ThreadTS == m.TS && micros(m.LatestReply) > since {
+				replies, err := s.since(channel, m.TS, since)
 				if err != nil {
 					return nil, err
 				}
@@ -104,50 +165,12 @@ func (s *session) since(channel, thread string, since int64) ([]missed, error) {
 }
 
 // newer is what of a message is newer.
-func newer(m slackapi.Message, since int64) []missed {
-	if at := micros(m.Timestamp); at > since {
-		return []missed{{at: at, Message: m}}
+func newer(m message, since int64) []missed {
+	if at := micros(m.TS); at > since {
+		return []missed{{at: at, message: m}}
 	}
-	if m.Edited != nil && micros(m.Edited.Timestamp) > since {
-		return []missed{{at: micros(m.Edited.Timestamp), edit: true, Message: m}}
+	if micros(m.Edited.TS) > since {
+		return []missed{{at: micros(m.Edited.TS), edit: true, message: m}}
 	}
 	return nil
-}
-
-// pageSize is how many messages are read at once; Slack advises no more than 200
-// (https://docs.slack.dev/reference/methods/conversations.history).
-const pageSize = 200
-
-// page reads messages: a channel's from the newest back, a thread's from the oldest after a moment on.
-func (a *adapter) page(ctx context.Context, channel, thread, oldest, cursor string) ([]slackapi.Message, string, error) {
-	if thread != "" {
-		page, _, next, err := a.api.GetConversationRepliesContext(ctx, &slackapi.GetConversationRepliesParameters{
-			ChannelID: channel, Timestamp: thread, Oldest: oldest, Cursor: cursor, Limit: pageSize, IncludeAllMetadata: true,
-		})
-		return page, next, a.asked("conversations.replies", err)
-	}
-	got, err := a.api.GetConversationHistoryContext(ctx, &slackapi.GetConversationHistoryParameters{
-		ChannelID: channel, Cursor: cursor, Limit: pageSize, IncludeAllMetadata: true,
-	})
-	if err != nil {
-		return nil, "", a.asked("conversations.history", err)
-	}
-	return got.Messages, got.ResponseMetaData.NextCursor, nil
-}
-
-// one reads a message by its timestamp; a thread's root may come with it.
-func (a *adapter) one(ctx context.Context, channel, thread, ts string) ([]slackapi.Message, error) {
-	if thread != "" {
-		page, _, _, err := a.api.GetConversationRepliesContext(ctx, &slackapi.GetConversationRepliesParameters{
-			ChannelID: channel, Timestamp: thread, Oldest: ts, Latest: ts, Inclusive: true, Limit: 2,
-		})
-		return page, a.asked("conversations.replies", err)
-	}
-	got, err := a.api.GetConversationHistoryContext(ctx, &slackapi.GetConversationHistoryParameters{
-		ChannelID: channel, Oldest: ts, Latest: ts, Inclusive: true, Limit: 1,
-	})
-	if err != nil {
-		return nil, a.asked("conversations.history", err)
-	}
-	return got.Messages, nil
 }

@@ -2,7 +2,6 @@ package slack
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -81,6 +80,7 @@ type channel struct {
 type file struct {
 	id, name, typ string
 	data          []byte
+	announced     int // bytes
 	done          bool
 }
 
@@ -438,53 +438,12 @@ func (w *workspace) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(rw).Encode(answer)
 }
 
-var errNull = errors.New("null is no value")
-
-// readForm reads a call's fields, which may come as JSON as well. Nulls are refused.
-func readForm(r *http.Request) error {
-	if err := r.ParseForm(); err != nil || !strings.HasPrefix(r.Header.Get("Content-Type"), "application/json") {
-		for _, v := range r.Form {
-			if strings.Contains(v[0], ":null") && strings.HasPrefix(v[0], "{") || strings.Contains(v[0], ":null") && strings.HasPrefix(v[0], "[") {
-				return errNull
-			}
-		}
-		return err
-	}
-	body, err := io.ReadAll(r.Body)
-	if err != nil || len(body) == 0 {
-		return err
-	}
-	if strings.Contains(string(body), ":null") {
-		return errNull
-	}
-	var fields map[string]json.RawMessage
-	if err := json.Unmarshal(body, &fields); err != nil {
-		return err
-	}
-	for k, v := range fields {
-		text := string(v)
-		_ = json.Unmarshal(v, &text) // a string; anything else stays JSON
-		r.Form.Set(k, text)
-	}
-	return nil
-}
-
 func (w *workspace) upload(rw http.ResponseWriter, r *http.Request) {
-	mr, err := r.MultipartReader()
-	if err != nil {
-		http.Error(rw, "multipart only", http.StatusBadRequest)
-		return
-	}
-	part, err := mr.NextPart()
-	if err != nil {
-		http.Error(rw, "no part", http.StatusBadRequest)
-		return
-	}
-	data, err := io.ReadAll(part)
+	data, err := io.ReadAll(r.Body)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	f := w.files[strings.TrimPrefix(r.URL.Path, "/upload/")]
-	if f == nil || err != nil {
+	if f == nil || err != nil || len(data) != f.announced {
 		http.Error(rw, "no", http.StatusBadRequest)
 		return
 	}

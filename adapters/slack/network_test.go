@@ -96,7 +96,7 @@ func (w *workspace) pressed(c *channel, m obj, user string, b button) {
 	w.tell("interactive", obj{
 		"type": "block_actions", "user": obj{"id": user}, "channel": obj{"id": c.id}, "message": m, "trigger_id": w.id("t"),
 		"container": obj{"type": "message", "message_ts": m["ts"], "channel_id": c.id},
-		"actions":   []obj{{"type": "button", "action_id": b.ActionID, "block_id": "b1", "value": b.Value, "text": b.Text, "action_ts": w.ts()}},
+		"actions":   []obj{{"type": "button", "action_id": b.ActionID, "value": b.Value, "text": b.Text, "action_ts": w.ts()}},
 	})
 }
 

@@ -305,30 +305,3 @@ func (a *adapter) replace(ctx context.Context, room bridge.RoomID, r *record, ca
 		slackapi.MsgOptionTS(thread), stamp("successor-"+next.Place))
 	return a.asked("chat.postMessage", err)
 }
-
-// words is what the adapter itself says.
-func (a *adapter) words() words {
-	if a.env.Lobby != nil && a.env.Lobby.Company().Language == "zh" {
-		return words{
-			card: map[string]string{
-				roomsChannel: "在这里直接发言，客户会收到。消息列（thread）中的回复是内部备注，客户看不到。",
-				roomsThread:  "在此消息列（thread）中回复，客户会收到。",
-			},
-			successor: "接续已归档的频道 <#%s>。", answered: "%s · <@%s>",
-			waiting: "等待接受", contacts: "我的联系人", nobody: "还没有联系人。", accept: "接受", decline: "拒绝",
-		}
-	}
-	return words{
-		card: map[string]string{
-			roomsChannel: "Write here to talk to the customer. Replies in threads are internal notes: the customer does not see them.",
-			roomsThread:  "Reply in this thread to talk to the customer.",
-		},
-		successor: "This continues the archived channel <#%s>.", answered: "%s · <@%s>",
-		waiting: "Waiting for you", contacts: "My contacts", nobody: "No contacts yet.", accept: "Accept", decline: "Decline",
-	}
-}
-
-type words struct {
-	card                                                            map[string]string // by Config.Rooms
-	successor, answered, waiting, contacts, nobody, accept, decline string
-}

@@ -7,9 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log"
-	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	slackapi "github.com/slack-go/slack"
@@ -47,13 +45,6 @@ const sweepEvery = time.Hour
 
 // How often positions are kept; what was heard since comes twice after a crash, and is known by its id.
 const keepEvery = 2 * time.Second
-
-// Catching up may call conversations.history burstCalls times at once, then once in pace: Slack allows about 50 a minute
-// (https://docs.slack.dev/apis/web-api/rate-limits, tier 3).
-const (
-	burstCalls = 20
-	pace       = 1200 * time.Millisecond
-)
 
 // Run hears until ctx ends.
 func (a *adapter) Run(ctx context.Context, in bridge.Inbox) error {
@@ -95,41 +86,6 @@ func (a *adapter) Run(ctx context.Context, in bridge.Inbox) error {
 		return ctx.Err()
 	}
 	return err
-}
-
-// remember reads how far each place was heard.
-func (s *session) remember(ctx context.Context) error {
-	prefix, after := readKey(""), ""
-	const page = 500
-	for {
-		keys, err := s.a.env.State.List(ctx, prefix, after, page)
-		if err != nil {
-			return fmt.Errorf("list the positions: %w", err)
-		}
-		for _, k := range keys {
-			v, _, err := s.a.env.State.Get(ctx, k)
-			if err != nil {
-				return fmt.Errorf("read %s: %w", k, err)
-			}
-			if place := strings.TrimPrefix(k, prefix); s.read[place] == 0 {
-				s.read[place] = micros(string(v))
-			}
-			after = k
-		}
-		if len(keys) < page {
-			return nil
-		}
-	}
-}
-
-// connected makes every place one to catch up with, those that were spoken in last first.
-func (s *session) connected() {
-	if err := s.remember(s.ctx); err != nil { // rooms may have been opened meanwhile
-		s.a.env.Log.Warn("not all positions could be read", "err", err)
-	}
-	s.swept = s.a.env.Now()
-	s.stale = slices.SortedFunc(maps.Keys(s.read), func(a, b string) int { return int(s.read[a]/1e6 - s.read[b]/1e6) })
-	s.burst = burstCalls
 }
 
 // loop takes news one after another; between them it catches up.
@@ -256,22 +212,22 @@ func (s *session) take(n news) error {
 }
 
 // act handles a button or a message's shortcut.
-func (s *session) act(i *slackapi.InteractionCallback) error {
-	if i.Type == slackapi.InteractionTypeMessageAction && i.CallbackID == sendNote {
+func (s *session) act(i *interaction) error {
+	if i.Type == "message_action" && i.CallbackID == sendNote {
 		e, err := s.noteSent(s.ctx, i)
 		if err != nil || e == nil {
 			return err
 		}
 		return s.receive(e)
 	}
-	if i.Type == slackapi.InteractionTypeMessageAction {
-		e, err := s.said(s.ctx, i.Channel.ID, i.Message.ThreadTimestamp, i.User.ID, "shortcut-"+i.TriggerID, i.CallbackID)
+	if i.Type == "message_action" {
+		e, err := s.said(s.ctx, i.Channel.ID, i.Message.ThreadTS, i.User.ID, "shortcut-"+i.TriggerID, i.CallbackID)
 		if err != nil {
 			return err
 		}
 		return s.receive(e)
 	}
-	if i.Type != slackapi.InteractionTypeBlockActions {
+	if i.Type != "block_actions" {
 		return nil
 	}
 	e, err := s.pressed(s.ctx, i)
@@ -281,12 +237,12 @@ func (s *session) act(i *slackapi.InteractionCallback) error {
 	if err := s.receive(e); err != nil {
 		return err
 	}
-	if i.Container.MessageTs == "" {
+	if i.Container.MessageTS == "" {
 		s.showHome(i.User.ID)
 		return nil
 	}
-	i.Message.Timestamp = i.Container.MessageTs
-	s.a.answered(s.ctx, i.Channel.ID, &i.Message, i.User.ID, i.ActionCallback.BlockActions[0].Text.Text)
+	i.Message.TS = i.Container.MessageTS
+	s.a.answered(s.ctx, i.Channel.ID, &i.Message, i.User.ID, i.Actions[0].Text.Text)
 	return nil
 }
 
@@ -306,16 +262,16 @@ func (s *session) event(e *event) error {
 		}
 		return s.receive(heard)
 	}
-	m := &e.Msg
-	changed := e.SubMessage != nil || e.PreviousMessage != nil
+	m := &e.message
+	changed := e.Now != nil || e.Before != nil
 	switch {
-	case e.SubMessage != nil:
-		m = e.SubMessage
-	case e.PreviousMessage != nil:
-		m = e.PreviousMessage
+	case e.Now != nil:
+		m = e.Now
+	case e.Before != nil:
+		m = e.Before
 	}
 	place, note := s.place(e.Channel, m)
-	at := micros(e.Timestamp)
+	at := micros(e.TS)
 	if _, known := s.read[place]; !known && note == "" && at > 0 {
 		s.read[place] = at - 1
 		if err := s.keepOne(s.ctx, place); err != nil {
@@ -338,24 +294,6 @@ func (s *session) event(e *event) error {
 		s.read[place], s.dirty[place] = at, true
 	}
 	return err
-}
-
-// keep makes the positions durable.
-func (s *session) keep(ctx context.Context) {
-	for place := range s.dirty {
-		if err := s.keepOne(ctx, place); err != nil {
-			s.a.env.Log.Debug("a position could not be kept", "place", place, "err", err)
-			return
-		}
-	}
-}
-
-func (s *session) keepOne(ctx context.Context, place string) error {
-	if _, err := s.a.env.State.Put(ctx, readKey(place), []byte(stampOf(s.read[place])), bridge.AnyRev); err != nil {
-		return fmt.Errorf("keep the position: %w", err)
-	}
-	delete(s.dirty, place)
-	return nil
 }
 
 // name is what a user is called, for mentions.

@@ -193,8 +193,7 @@ func (a *adapter) Probe(ctx context.Context) error {
 // Fetch reads a file. The token goes with it to Slack alone.
 func (a *adapter) Fetch(ctx context.Context, f bridge.File) (io.ReadCloser, error) {
 	u, err := url.Parse(f.Ref)
-	slackHost := err == nil && u.Scheme == "https" && (u.Host == "slack.com" || strings.HasSuffix(u.Host, ".slack.com"))
-	if err != nil || !slackHost && u.Host != a.host {
+	if err != nil || !a.trusted(u) {
 		return nil, bridge.Permanent(errors.New("fetch: the file is not on Slack"))
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
@@ -211,6 +210,11 @@ func (a *adapter) Fetch(ctx context.Context, f bridge.File) (io.ReadCloser, erro
 		return nil, bridge.Permanent(errors.New("fetch: Slack shows its sign-in page instead of the file; does the app have files:read?"))
 	}
 	return resp.Body, nil
+}
+
+// trusted reports whether an address is Slack's own.
+func (a *adapter) trusted(u *url.URL) bool {
+	return u.Host == a.host || u.Scheme == "https" && (u.Host == "slack.com" || strings.HasSuffix(u.Host, ".slack.com"))
 }
 
 // load reads what was kept under the key; false: nothing was.

@@ -1,0 +1,280 @@
+package slack
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hutong-im/hutong/adapters/fake"
+	"github.com/hutong-im/hutong/bridge"
+	"github.com/hutong-im/hutong/e2e/gateway"
+)
+
+// office is a company: its Slack, its gateway, and a messenger with one customer.
+type office struct {
+	*workspace
+	site      *gateway.Site
+	messenger *fake.Network
+	process   *gateway.Process
+}
+
+// The customer, and where the messenger shows what is said to them.
+const customer = "wang"
+
+func newOffice(t *testing.T) *office {
+	t.Helper()
+	o := &office{site: &gateway.Site{Binary: binary, Port: gateway.Port(t), Config: filepath.Join(t.TempDir(), "config.yaml")}}
+	o.workspace = newWorkspace(t, o.site.URL("/hook/slack"))
+	n, err := fake.NewNetwork(fake.Options{Profile: fake.Full})
+	if err != nil {
+		t.Fatal(err)
+	}
+	api := httptest.NewServer(n.Handler())
+	t.Cleanup(api.Close)
+	t.Cleanup(n.Close)
+	n.SetHook(o.site.URL("/hook/messenger"))
+	o.messenger = n
+	config := fmt.Sprintf(`
+company: { name: ACME 贸易有限公司, short: ACME, zone: Asia/Shanghai, language: zh }
+gateway: { listen: "127.0.0.1:%d", url: "%s", data: "%s" }
+adapters:
+  slack: { kind: slack, bot_token: %s, signing_secret: %s, api_url: "%s/api/" }
+  messenger: { kind: fake, url: %q, secret: %s, profile: full }
+members:
+  - { id: lilei, name: 李雷, title: 销售经理, accounts: { slack: %s }, serves: true }
+fallback: lilei
+`, o.site.Port, o.site.URL(""), t.TempDir(), botToken, signing, o.url, api.URL, fake.DefaultSecret, o.user("lilei"))
+	if err := os.WriteFile(o.site.Config, []byte(config), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	o.start()
+	return o
+}
+
+func (o *office) start() {
+	o.t.Helper()
+	o.process = o.site.Start(o.t)
+	ctx, cancel := context.WithTimeout(o.t.Context(), 30*time.Second)
+	defer cancel()
+	if !o.process.Ready(ctx) {
+		o.t.Fatalf("the gateway does not start:\n%s", o.process.Log())
+	}
+	o.t.Cleanup(func() {
+		if o.t.Failed() {
+			o.t.Logf("the gateway said:\n%s", o.process.Log())
+		}
+	})
+}
+
+// writes is what the customer says; the channel in which it appears is made if need be.
+func (o *office) writes(text string) bridge.MsgID {
+	return o.messenger.Say(fake.Said{User: customer, Name: "王小明", Text: text})
+}
+
+// received are the texts that the customer got from people, in order.
+func (o *office) received() []string {
+	var out []string
+	for _, m := range o.messenger.Messages(fake.DM(customer)) {
+		if m.User == "" && !m.Deleted {
+			out = append(out, m.Text)
+		}
+	}
+	return out
+}
+
+// met is an office in which the customer and the employee have met, and their channel.
+// This Slack takes Latin names of channels only.
+func met(t *testing.T) (*office, string) {
+	t.Helper()
+	o := newOffice(t)
+	o.writes("你好 <!channel> & *原文*")
+	channel := ""
+	o.until("a channel of the customer's own", func() bool {
+		channel = o.channel("hutong-")
+		return channel != "" && o.find(channel, "你好 &lt;!channel&gt; &amp; _原文_") != nil
+	})
+	return o, channel
+}
+
+func TestConversation(t *testing.T) {
+	o, channel := met(t)
+	said := o.find(channel, "你好 &lt;!channel&gt; &amp; _原文_")
+	if name, _ := said["username"].(string); !strings.Contains(name, "王小明") {
+		t.Errorf("the customer's message is shown as by %q", name)
+	}
+	pins := list(o.do("pins.list", fields{"channel": channel})["items"])
+	if len(pins) != 1 {
+		t.Errorf("%d pins, want the contact's card", len(pins))
+	}
+	id := o.say(channel, "您好，*价格* 见 <https://acme.example/p?a=1&amp;b=2|这里> :+1:")
+	o.until("the answer", func() bool {
+		return slices.ContainsFunc(o.received(), func(s string) bool { return strings.Contains(s, "价格") && strings.Contains(s, "👍") })
+	})
+	o.until("the mark", func() bool {
+		return slices.Contains(reactions(o.find(channel, textOf(o, channel, id))), "white_check_mark")
+	})
+
+	o.do("chat.postMessage", fields{"channel": channel, "thread_ts": id, "text": "内部备注"})
+	o.do("chat.update", fields{"channel": channel, "ts": id, "text": "您好，改好了"})
+	o.until("the correction", func() bool {
+		return slices.ContainsFunc(o.received(), func(s string) bool { return strings.Contains(s, "改好了") })
+	})
+	o.do("reactions.add", fields{"channel": channel, "timestamp": said["ts"].(string), "name": "heart"})
+	o.until("the reaction", func() bool {
+		all := o.messenger.Messages(fake.DM(customer))
+		return slices.ContainsFunc(all, func(m fake.Message) bool { return m.User == customer && len(m.Reactions) == 1 })
+	})
+	o.do("chat.delete", fields{"channel": channel, "ts": id})
+	o.until("the recall", func() bool {
+		return !slices.ContainsFunc(o.received(), func(s string) bool { return strings.Contains(s, "改好了") })
+	})
+	if slices.ContainsFunc(o.received(), func(s string) bool { return strings.Contains(s, "内部备注") }) {
+		t.Error("the customer sees a note of the employee's")
+	}
+}
+
+func reactions(m map[string]any) []string {
+	var out []string
+	for _, r := range list(m["reactions"]) {
+		name, _ := r["name"].(string)
+		out = append(out, name)
+	}
+	return out
+}
+
+// textOf is the text of a message now.
+func textOf(o *office, channel, ts string) string {
+	for _, m := range o.history(channel) {
+		if m["ts"] == ts {
+			text, _ := m["text"].(string)
+			return text
+		}
+	}
+	return ""
+}
+
+func TestFiles(t *testing.T) {
+	o, channel := met(t)
+	data := []byte("报价\x00\xff content")
+	o.share(channel, "报价.txt", "请看附件", data)
+	o.until("the employee's file", func() bool {
+		return slices.ContainsFunc(o.messenger.Messages(fake.DM(customer)), func(m fake.Message) bool {
+			return m.User == "" && len(m.Files) == 1 && m.Files[0].Name == "报价.txt" && string(m.Files[0].Data) == string(data)
+		})
+	})
+	o.messenger.Say(fake.Said{User: customer, Text: "照片", Files: []fake.File{{Name: "a.txt", Type: "text/plain", Size: int64(len(data)), Data: data}}})
+	o.until("the customer's file", func() bool {
+		return slices.ContainsFunc(o.history(channel), func(m map[string]any) bool {
+			text, _ := m["text"].(string)
+			return strings.HasPrefix(text, "照片\n<http") && strings.HasSuffix(text, "|a.txt>")
+		})
+	})
+	files := list(must(t, o, "files.list")["files"])
+	at := slices.IndexFunc(files, func(f map[string]any) bool { return f["name"] == "a.txt" })
+	if at < 0 {
+		t.Fatalf("Slack has no such file: %v", files)
+	}
+	address, _ := files[at]["url_private"].(string)
+	if got := download(t, address); got != string(data) {
+		t.Errorf("Slack has %q", got)
+	}
+}
+
+func must(t *testing.T, o *office, method string) map[string]any {
+	t.Helper()
+	got, err := o.call(botToken, method, nil)
+	if err != nil || got["ok"] != true {
+		t.Fatalf("%s: %v, %v", method, got, err)
+	}
+	return got
+}
+
+func download(t *testing.T, address string) string {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+botToken)
+	resp, err := http.DefaultClient.Do(req) //nolint:forbidigo // one call to this machine
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+// The gateway is killed while both write, and again while they write on: this Slack brings each event once, so that
+// what is said meanwhile has to be looked up. Nothing is lost, nothing repeated, and the order stays.
+func TestKilled(t *testing.T) {
+	o, channel := met(t)
+	var toCustomer, toMember []string
+	both := func(from, n int) {
+		for i := from; i < from+n; i++ {
+			toMember = append(toMember, fmt.Sprintf("c%03d", i))
+			o.writes(toMember[len(toMember)-1])
+			toCustomer = append(toCustomer, fmt.Sprintf("m%03d", i))
+			o.say(channel, toCustomer[len(toCustomer)-1])
+		}
+	}
+	for round := range 3 {
+		both(round*40, 20)
+		o.process.Kill()
+		both(round*40+20, 20)
+		o.start()
+	}
+	numbered := func(all []string, first byte) []string {
+		return slices.DeleteFunc(slices.Clone(all), func(s string) bool { return len(s) != 4 || s[0] != first })
+	}
+	shown := func() []string {
+		var out []string
+		for _, m := range o.history(channel) {
+			if text, _ := m["text"].(string); m["username"] != nil {
+				out = append(out, text)
+			}
+		}
+		return numbered(out, 'c')
+	}
+	received := func() []string {
+		var out []string
+		for _, s := range o.received() {
+			out = append(out, s[strings.LastIndexByte(s, '\n')+1:]) // a label may precede it
+		}
+		return numbered(out, 'm')
+	}
+	o.until("all is there", func() bool { return len(shown()) >= len(toMember) && len(received()) >= len(toCustomer) })
+	if got := shown(); !slices.Equal(got, toMember) {
+		t.Errorf("the employee sees %v", got)
+	}
+	if got := received(); !slices.Equal(got, toCustomer) {
+		t.Errorf("the customer sees %v", got)
+	}
+}
+
+// A channel that is archived gets a successor, in which the conversation goes on.
+func TestArchived(t *testing.T) {
+	o, channel := met(t)
+	o.do("conversations.archive", fields{"channel": channel})
+	o.writes("还在吗？")
+	next := ""
+	o.until("the successor", func() bool {
+		next = o.channel("hutong-")
+		return next != "" && next != channel && o.find(next, "还在吗？") != nil
+	})
+	o.say(next, "在的")
+	o.until("the answer", func() bool {
+		return slices.ContainsFunc(o.received(), func(s string) bool { return strings.HasSuffix(s, "在的") })
+	})
+}
