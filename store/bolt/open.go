@@ -78,6 +78,7 @@ type Store struct {
 	lateBuffer []byte
 	ops        []*op
 	fullUntil  time.Time
+	pace       pace
 }
 
 var _ bridge.Store = (*Store)(nil)
