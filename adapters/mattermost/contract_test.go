@@ -318,6 +318,7 @@ type lobby struct {
 	company bridge.Company
 	members []bridge.Member
 	view    bridge.RoomView
+	history []bridge.Line
 }
 
 func (l *lobby) Company() bridge.Company  { return l.company }
@@ -327,4 +328,8 @@ func (l *lobby) Room(context.Context, bridge.UserID, bridge.RoomID) (bridge.Room
 		return l.view, bridge.ErrNotFound
 	}
 	return l.view, nil
+}
+
+func (l *lobby) History(context.Context, bridge.UserID, bridge.RoomID, bridge.MessageID, int) ([]bridge.Line, error) {
+	return l.history, nil
 }

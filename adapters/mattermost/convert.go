@@ -31,7 +31,9 @@ type frame struct {
 		Reaction     string `json:"reaction"` // JSON in JSON
 		UserID       string `json:"user_id"`
 		User         *struct {
-			ID string `json:"id"`
+			ID       string `json:"id"`
+			Username string `json:"username"`
+			DeleteAt int64  `json:"delete_at"`
 		} `json:"user"`
 	} `json:"data"`
 	Broadcast struct {
@@ -69,22 +71,28 @@ func (f *frame) readReaction() (*model.Reaction, bool) {
 	return &r, r.ChannelId != ""
 }
 
-// said reports whether people wrote the post: what the server or a plugin writes has a type, and rows of
-// the history of edits have an original.
+// said reports whether a person wrote the post: what the server writes has a type, rows of the history of
+// edits have an original, and an integration's post is not meant for the customer though it is in the
+// name of who made the integration.
 func said(p *model.Post) bool {
+	for _, by := range []string{model.PostPropsFromWebhook, model.PostPropsFromBot, model.PostPropsFromPlugin, model.PostPropsFromOAuthApp} {
+		if p.GetProp(by) == "true" {
+			return false
+		}
+	}
 	return (p.Type == "" || p.Type == model.PostTypeMe) && p.OriginalId == ""
 }
 
 func at(ms int64) time.Time { return time.UnixMilli(ms) }
 
 // message is a post as the core hears it.
-func (a *adapter) message(p *model.Post, user bridge.UserID) bridge.MessageEvent {
+func (a *adapter) message(s *site, p *model.Post, user bridge.UserID) bridge.MessageEvent {
 	e := bridge.MessageEvent{
 		Room: bridge.RoomID(p.ChannelId), User: user, Msg: bridge.MsgID(p.Id), At: at(p.CreateAt),
 		Thread: bridge.MsgID(p.RootId), ReplyTo: bridge.MsgID(p.RootId), Files: files(p),
 	}
 	e.Key, _ = p.GetProp(propKey).(string)
-	text, quoted := a.quoted(p.Message)
+	text, quoted := quoted(p.Message, a.host, s.host)
 	if e.ReplyTo == "" {
 		e.ReplyTo = quoted
 	}
@@ -94,10 +102,10 @@ func (a *adapter) message(p *model.Post, user bridge.UserID) bridge.MessageEvent
 
 // quoted takes a leading line away that is nothing but the address of a post: that is how one answers a
 // post outside its thread.
-func (a *adapter) quoted(text string) (string, bridge.MsgID) {
+func quoted(text string, hosts ...string) (string, bridge.MsgID) {
 	line, rest, _ := strings.Cut(text, "\n")
 	u, err := url.Parse(strings.TrimSpace(line))
-	if err != nil || u.Host != a.host || strings.TrimSpace(rest) == "" {
+	if err != nil || u.Host == "" || !slices.Contains(hosts, u.Host) || strings.TrimSpace(rest) == "" {
 		return text, ""
 	}
 	dir, id, ok := cutLast(u.Path, "/pl/")

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/coder/websocket"
@@ -85,15 +86,13 @@ func (a *adapter) listen(ctx context.Context, in bridge.Inbox) error {
 	if err != nil {
 		return err
 	}
-	pings := make(chan struct{})
-	go func() {
-		defer close(pings)
-		a.ping(ctx, conn)
-	}()
+	var beside sync.WaitGroup
+	beside.Go(func() { a.ping(ctx, conn) })
+	beside.Go(func() { a.watch(ctx, in) })
 	defer func() {
 		cancel()
 		_ = conn.CloseNow()
-		<-pings
+		beside.Wait()
 	}()
 	worked := false
 	for limit := helloWait; ; limit = silence {
@@ -229,12 +228,9 @@ func (a *adapter) event(ctx context.Context, in bridge.Inbox, f *frame) error {
 			return err
 		}
 		_ = in.Receive(ctx, bridge.Typing{Room: a.named(f.Broadcast.ChannelID, room), User: user.as})
+		return a.read(ctx, in, f.Broadcast.ChannelID, room, user)
 	case model.WebsocketEventUserUpdated, model.WebsocketEventUserRoleUpdated:
-		if f.Data.User != nil {
-			a.mu.Lock()
-			delete(a.users, f.Data.User.ID)
-			a.mu.Unlock()
-		}
+		a.userChanged(ctx, f)
 	case model.WebsocketEventConfigChanged:
 		a.changed()
 	}
@@ -258,7 +254,7 @@ func (a *adapter) post(ctx context.Context, in bridge.Inbox, p *model.Post, fres
 	if err != nil {
 		return err
 	}
-	e := a.message(p, user.as)
+	e := a.message(s, p, user.as)
 	e.Room = a.named(p.ChannelId, r)
 	if p.DeleteAt != 0 {
 		return receive(ctx, in, bridge.Deleted{Room: e.Room, User: e.User, Msg: e.Msg, At: at(p.DeleteAt)})
@@ -277,7 +273,24 @@ func (a *adapter) post(ctx context.Context, in bridge.Inbox, p *model.Post, fres
 			return err
 		}
 	}
-	return nil
+	return a.read(ctx, in, p.ChannelId, r, user)
+}
+
+// userChanged forgets what is known of a user, and says so when a member was deactivated.
+func (a *adapter) userChanged(ctx context.Context, f *frame) {
+	u := f.Data.User
+	if u == nil {
+		return
+	}
+	a.mu.Lock()
+	delete(a.users, u.ID)
+	a.mu.Unlock()
+	if u.DeleteAt == 0 {
+		return
+	}
+	if p, err := a.person(ctx, u.ID); err == nil && string(p.as) != u.ID {
+		a.env.Log.Warn("a member's account was deactivated; hand the customers over", "user", u.Username)
+	}
 }
 
 func (a *adapter) isDirect(r *room) bool {

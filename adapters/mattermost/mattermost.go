@@ -74,6 +74,9 @@ func (c *Config) Check() error {
 
 // Open makes the adapter. It does not speak to the network yet.
 func (c *Config) Open(env bridge.Env) (bridge.Adapter, error) {
+	if env.Lobby == nil || env.State == nil || env.HTTP == nil {
+		return nil, errors.New("mattermost needs the gateway's lobby, state and client")
+	}
 	u, err := url.Parse(strings.TrimRight(c.URL, "/"))
 	if err != nil {
 		return nil, bridge.Problem("url", "is no address")

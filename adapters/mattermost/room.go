@@ -21,6 +21,8 @@ type room struct {
 	direct bool      // the bot's own chat with a user
 	looked bool      // mine and direct are known
 	talked time.Time // when something was last said in it
+	unread string    // the newest post of the customer that nobody is known to have read
+	sent   time.Time // when that was
 	carded time.Time // when its card was last looked at
 	card   string    // what the card shows
 }

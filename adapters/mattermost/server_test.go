@@ -46,6 +46,7 @@ type server struct {
 	trouble  adaptertest.Trouble
 	calls    map[string]int // by method and pattern
 
+	lacks    []string // permissions that the bot has not, though every member has
 	extra    []string // permissions of the bot beyond a member's
 	noNames  bool     // EnablePostUsernameOverride is false
 	restores bool
@@ -148,7 +149,7 @@ func (s *server) routes() http.Handler {
 
 // asks are calls by POST that change nothing.
 func asks(pattern string) bool {
-	return strings.HasPrefix(pattern, "GET ") || pattern == "POST /roles/names"
+	return strings.HasPrefix(pattern, "GET ") || pattern == "POST /roles/names" || pattern == "POST /posts/ids"
 }
 
 func (s *server) serve(w http.ResponseWriter, r *http.Request, pattern string, h handler) {
@@ -233,10 +234,10 @@ func (s *server) found(match func(u *model.User) bool) (any, *model.AppError) {
 }
 
 func (s *server) permissions() []string {
-	return append([]string{
+	return slices.DeleteFunc(append([]string{
 		"create_private_channel", "manage_private_channel_properties", "manage_private_channel_members", "create_post",
 		"edit_post", "delete_post", "upload_file", "add_reaction", "remove_reaction",
-	}, s.extra...)
+	}, s.extra...), func(p string) bool { return slices.Contains(s.lacks, p) })
 }
 
 func (s *server) may(p string) bool { return slices.Contains(s.permissions(), p) }
@@ -279,6 +280,14 @@ func (s *server) reads() map[string]handler {
 			}
 			return nil, refuse(404, "app.channel.get_by_name.missing.app_error", "Channel does not exist.")
 		},
+		"GET /channels/{id}/members/{user}": func(r *http.Request, _ []byte) (any, *model.AppError) {
+			c, no := s.mine(r.PathValue("id"))
+			if no != nil {
+				return nil, no
+			}
+			return &model.ChannelMember{ChannelId: c.Id, UserId: r.PathValue("user")}, nil
+		},
+		"POST /posts/ids": s.byIDs,
 		"GET /channels/{id}/pinned": func(r *http.Request, _ []byte) (any, *model.AppError) {
 			return s.list(r, func(p *model.Post) bool { return p.IsPinned && p.DeleteAt == 0 })
 		},
@@ -328,6 +337,18 @@ func (s *server) ofUser(r *http.Request, _ []byte) (any, *model.AppError) {
 	for _, c := range s.channels {
 		if slices.Contains(c.members, s.bot.Id) && c.DeleteAt == 0 {
 			out = append(out, c.Channel)
+		}
+	}
+	return out, nil
+}
+
+func (s *server) byIDs(_ *http.Request, body []byte) (any, *model.AppError) {
+	var ids []string
+	_ = json.Unmarshal(body, &ids)
+	var out []*model.Post
+	for _, id := range ids {
+		if p := s.posts[id]; p != nil {
+			out = append(out, s.shown(p))
 		}
 	}
 	return out, nil

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -20,9 +21,11 @@ import (
 type site struct {
 	me       *model.User
 	team     *model.Team
-	names    bool  // a post may show another name than the bot's
-	maxFile  int64 // bytes; 0 is not told
-	whispers bool  // the bot may say something to one user alone in a channel
+	address  string // where people find the server
+	host     string // of it
+	names    bool   // a post may show another name than the bot's
+	maxFile  int64  // bytes; 0 is not told
+	whispers bool   // the bot may say something to one user alone in a channel
 }
 
 // known is the site, asked once and again after a change.
@@ -67,7 +70,10 @@ func (a *adapter) survey(ctx context.Context) (*site, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &site{me: me, team: teams[i], names: conf["EnablePostUsernameOverride"] == "true", whispers: true}
+	s := &site{me: me, team: teams[i], address: a.api.URL, host: a.host, names: conf["EnablePostUsernameOverride"] == "true", whispers: true}
+	if u, err := url.Parse(conf["SiteURL"]); err == nil && u.Host != "" {
+		s.address, s.host = strings.TrimRight(conf["SiteURL"], "/"), u.Host
+	}
 	s.maxFile, _ = strconv.ParseInt(conf["MaxFileSize"], 10, 64)
 	return s, nil
 }

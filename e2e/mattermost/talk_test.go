@@ -170,6 +170,17 @@ func TestTalk(t *testing.T) {
 		t.Errorf("the customer sees %+v", m)
 	}
 
+	// The customer sees that it was read, though the employee only looked.
+	w.must(w.lilei.Do(ctx, http.MethodPost, "/channels/members/me/view", map[string]any{"channel_id": ch.ID}, nil))
+	w.eventually("the customer's message is read", func() (string, bool) {
+		for _, m := range w.out.Messages(dm) {
+			if m.ID == said {
+				return string(m.Mark.State), m.Mark.State == bridge.StateRead
+			}
+		}
+		return "gone", false
+	})
+
 	w.must(w.out.Recall(dm, "wang", said))
 	w.eventually("the recall", func() (string, bool) {
 		list, err := w.lilei.Posts(ctx, ch.ID)

@@ -28,7 +28,7 @@ func build(ctx context.Context) (string, error) {
 		return "", fmt.Errorf("find the cache folder: %w", err)
 	}
 	cache = filepath.Join(cache, "hutong-e2e", "mattermost")
-	if err := os.MkdirAll(cache, 0o755); err != nil {
+	if err := os.MkdirAll(cache, 0o750); err != nil {
 		return "", err
 	}
 	unlock, err := lock(filepath.Join(cache, "lock")) // two packages may come here at once
@@ -69,7 +69,7 @@ func compile(ctx context.Context, dir string) error {
 			return fmt.Errorf("copy %s: %w", assets, err)
 		}
 	}
-	if err := os.Mkdir(filepath.Join(dir, "client"), 0o755); err != nil { // no web app; the API is content with an empty folder
+	if err := os.Mkdir(filepath.Join(dir, "client"), 0o750); err != nil { // no web app; the API is content with an empty folder
 		return err
 	}
 	return os.WriteFile(filepath.Join(dir, "complete"), nil, 0o600)

@@ -72,7 +72,7 @@ func newPostgres(ctx context.Context) (_ *postgres, err error) {
 		uid, _ := strconv.ParseUint(u.Uid, 10, 32)
 		gid, _ := strconv.ParseUint(u.Gid, 10, 32)
 		p.as = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
-		if err := os.Chown(p.dir, int(uid), int(gid)); err != nil { //nolint:gosec // ids of the system
+		if err := os.Chown(p.dir, int(uid), int(gid)); err != nil {
 			return nil, err
 		}
 	}

@@ -1,0 +1,561 @@
+package mattermost
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/mattermost/mattermost/server/public/model"
+
+	"github.com/hutong-im/hutong/bridge"
+	"github.com/hutong-im/hutong/store/mem"
+)
+
+// office is an adapter that runs against a server in memory.
+type office struct {
+	*network
+	*adapter
+	t     *testing.T
+	state bridge.KV
+	stop  func()
+
+	lock  sync.Mutex
+	heard []bridge.Event
+	ahead time.Duration // of the gateway's clock
+}
+
+// lilei is what the config calls an employee: by e-mail address.
+const lilei = bridge.UserID("lilei@acme.example")
+
+func newOffice(t *testing.T, change ...func(s *server)) *office {
+	t.Helper()
+	s := newServer(t)
+	for _, f := range change {
+		f(s)
+	}
+	o := &office{network: newNetwork(t, s), t: t, state: mem.New().KV("adapter/under-test")}
+	o.server.user("lilei")
+	o.lobby.members = []bridge.Member{{ID: "lilei", Accounts: []bridge.UserRef{{Adapter: "under-test", User: lilei}}}}
+	o.open()
+	return o
+}
+
+// open makes a new adapter, as a new process would.
+func (o *office) open() {
+	o.t.Helper()
+	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 8}, Timeout: 10 * time.Second}
+	o.t.Cleanup(client.CloseIdleConnections)
+	a, err := o.Config().Open(bridge.Env{
+		Name: "under-test", Log: slog.New(slog.DiscardHandler), HTTP: client, State: o.state, Lobby: &o.lobby,
+		Now: func() time.Time {
+			o.lock.Lock()
+			defer o.lock.Unlock()
+			return time.Now().Add(o.ahead)
+		},
+	})
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	o.adapter = a.(*adapter)
+}
+
+// run lets the adapter hear until the returned function is called.
+func (o *office) run() {
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	a := o.adapter
+	running.Go(func() {
+		for ctx.Err() == nil {
+			if err := a.Run(ctx, o); err != nil && ctx.Err() == nil {
+				pause(ctx, 10*time.Millisecond)
+			}
+		}
+	})
+	o.Attach(a)
+	o.stop = sync.OnceFunc(func() {
+		o.Attach(nil)
+		cancel()
+		running.Wait()
+	})
+	o.t.Cleanup(o.stop)
+}
+
+// Receive implements bridge.Inbox.
+func (o *office) Receive(_ context.Context, e bridge.Event) error {
+	o.lock.Lock()
+	defer o.lock.Unlock()
+	o.heard = append(o.heard, e)
+	return nil
+}
+
+func (o *office) events() []bridge.Event {
+	o.lock.Lock()
+	defer o.lock.Unlock()
+	return slices.Clone(o.heard)
+}
+
+// texts are what was heard in a room, each once: the core takes care of what comes twice.
+func (o *office) texts(room bridge.RoomID) []string {
+	var out []string
+	for _, e := range o.events() {
+		if m, ok := e.(bridge.MessageEvent); ok && m.Room == room && m.Key == "" && !slices.Contains(out, m.Text) {
+			out = append(out, m.Text)
+		}
+	}
+	return out
+}
+
+func (o *office) eventually(what string, f func() bool) {
+	o.t.Helper()
+	end := time.Now().Add(10 * time.Second)
+	for !f() {
+		if time.Now().After(end) {
+			o.t.Fatalf("%s: not so after 10 s; heard %+v", what, o.events())
+		}
+		<-time.After(2 * time.Millisecond)
+	}
+}
+
+// says lets a user post, and returns the post.
+func (o *office) says(channel, user, text string) *model.Post {
+	o.server.mu.Lock()
+	defer o.server.mu.Unlock()
+	return o.put(&model.Post{ChannelId: channel, UserId: user, Message: text})
+}
+
+// id is a user's by name.
+func (o *office) id(name string) string {
+	o.server.mu.Lock()
+	defer o.server.mu.Unlock()
+	u, _ := o.server.found(func(u *model.User) bool { return u.Username == name })
+	return u.(*model.User).Id
+}
+
+// opened is the channel of a customer.
+func (o *office) opened() bridge.RoomID {
+	o.t.Helper()
+	room, err := o.adapter.Open(o.t.Context(), bridge.Opening{
+		Key: "l1", Members: []bridge.UserID{lilei}, Title: "张三", Label: bridge.Label{Name: "张三", Text: "张三 · 微信联系人"}, State: bridge.LinkActive,
+	})
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	return room
+}
+
+func (o *office) send(room bridge.RoomID, key, text string) *model.Post {
+	o.t.Helper()
+	ids, err := o.Send(o.t.Context(), room, bridge.Draft{Key: key, Text: text, As: bridge.Label{Name: "张三", Text: "张三 · 微信联系人"}})
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	return o.get(string(ids[0]))
+}
+
+// get is a post as it is now.
+func (o *office) get(id string) *model.Post {
+	o.server.mu.Lock()
+	defer o.server.mu.Unlock()
+	return o.shown(o.posts[id])
+}
+
+func (o *office) count(pattern string) int {
+	o.server.mu.Lock()
+	defer o.server.mu.Unlock()
+	return o.server.calls[pattern]
+}
+
+func TestConfigProblems(t *testing.T) {
+	good := Config{URL: "https://chat.acme.example/mm", Token: bridge.MakeSecret("x"), Team: "acme", Rooms: "channel", MaxFile: 1}
+	if err := good.Check(); err != nil {
+		t.Error(err)
+	}
+	for field, change := range map[string]func(c *Config){
+		"url":      func(c *Config) { c.URL = "https://user:pw@chat.acme.example" },
+		"token":    func(c *Config) { c.Token = bridge.MakeSecret("two words") },
+		"team":     func(c *Config) { c.Team = "ACME Ltd" },
+		"rooms":    func(c *Config) { c.Rooms = "thread" },
+		"command":  func(c *Config) { c.Command = "/hutong" },
+		"max_file": func(c *Config) { c.MaxFile = 0 },
+	} {
+		c := good
+		change(&c)
+		bad, ok := errors.AsType[*bridge.FieldError](c.Check())
+		if !ok || bad.Field != field {
+			t.Errorf("%s: %v", field, c.Check())
+		}
+	}
+}
+
+// What the config says in the words of people leads to accounts, and back.
+func TestMembersAreFound(t *testing.T) {
+	o := newOffice(t)
+	o.run()
+	room := o.opened()
+	o.says(string(room), o.id("lilei"), "hello")
+	o.eventually("it is heard from the member", func() bool {
+		return slices.ContainsFunc(o.events(), func(e bridge.Event) bool {
+			m, ok := e.(bridge.MessageEvent)
+			return ok && m.Text == "hello" && m.User == lilei
+		})
+	})
+	if _, err := o.user(t.Context(), "@nobody"); bridge.Judge(err).Verdict != bridge.VerdictPermanent {
+		t.Errorf("an account that is not there: %v", err)
+	}
+}
+
+// Bots are in every public channel of their team, and anybody may write to them.
+func TestOnlyRoomsOfCustomersAreHeard(t *testing.T) {
+	o := newOffice(t)
+	o.run()
+	room, hanmei := o.opened(), o.newUser("hanmei")
+	o.server.mu.Lock()
+	square := o.newChannel("town-square", "Town Square", "O", "", o.bot.Id, hanmei)
+	trap := o.newChannel("hutong-trap", "Trap", "P", hanmei, o.bot.Id, hanmei)
+	dm := o.newChannel(model.GetDMNameFromIds(o.bot.Id, hanmei), "", "D", hanmei, o.bot.Id, hanmei)
+	o.server.mu.Unlock()
+	o.says(square.Id, hanmei, "among colleagues")
+	o.says(trap.Id, hanmei, "not a customer's")
+	for said, want := range map[string]string{"who": "/who", "/To 李雷": "/to 李雷", "hello": "/help", "": "/help"} {
+		o.says(dm.Id, hanmei, said+" ")
+		o.eventually(want, func() bool { return slices.Contains(o.texts(bridge.RoomID(dm.Id)), want) })
+	}
+	o.server.mu.Lock()
+	hook := o.put(&model.Post{ChannelId: string(room), UserId: hanmei, Message: "from a webhook", Props: model.StringInterface{"from_webhook": "true"}})
+	o.put(&model.Post{ChannelId: string(room), UserId: hanmei, Message: "hanmei left", Type: "system_leave_channel"})
+	o.edit(hook, "edited by a webhook")
+	o.server.mu.Unlock()
+	o.says(string(room), hanmei, "@"+botName+", who")
+	o.says(string(room), hanmei, "the end")
+	o.eventually("the end", func() bool { return slices.Contains(o.texts(room), "the end") })
+	if got := o.texts(room); !slices.Equal(got, []string{"/who", "the end"}) {
+		t.Errorf("heard %q", got)
+	}
+	for _, c := range []*channel{square, trap} {
+		if got := o.texts(bridge.RoomID(c.Id)); len(got) > 0 {
+			t.Errorf("heard %q in %s", got, c.Name)
+		}
+	}
+}
+
+// newUser makes another user.
+func (o *office) newUser(name string) string {
+	o.server.mu.Lock()
+	defer o.server.mu.Unlock()
+	return o.server.user(name).Id
+}
+
+// A restart of the server and a gap in the numbers are losses; a connection that breaks is not, since the
+// server brings what was missed.
+func TestLosses(t *testing.T) {
+	listing := "GET /users/{id}/{of}"
+	for name, c := range map[string]struct {
+		lose    func(o *office, room string)
+		reading bool
+	}{
+		"the connection breaks": {func(o *office, room string) {
+			o.cut()
+			o.says(room, o.id("lilei"), "missed")
+		}, false},
+		"the server is restarted": {func(o *office, room string) {
+			o.restart()
+			o.says(room, o.id("lilei"), "missed")
+		}, true},
+		"an event is lost": {func(o *office, room string) {
+			o.server.mu.Lock()
+			o.drop = func(_ string, p *model.Post) bool { return p != nil && p.Message == "missed" }
+			o.server.mu.Unlock()
+			o.says(room, o.id("lilei"), "missed")
+		}, true},
+		"too much is missed": {func(o *office, room string) {
+			o.cut()
+			o.says(room, o.id("lilei"), "missed")
+			for i := range sentBuffer + 10 {
+				o.says(room, o.id("lilei"), fmt.Sprintf("missed %03d", i))
+			}
+		}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := newOffice(t)
+			o.run()
+			room := o.opened()
+			o.says(string(room), o.id("lilei"), "first")
+			o.eventually("the first", func() bool { return slices.Contains(o.texts(room), "first") })
+			before := o.count(listing)
+			c.lose(o, string(room))
+			o.says(string(room), o.id("lilei"), "last")
+			o.eventually("the last", func() bool { return slices.Contains(o.texts(room), "last") })
+			got := o.texts(room)
+			if !slices.IsSorted(got[1:len(got)-1]) || got[1] != "missed" {
+				t.Errorf("heard %q", got)
+			}
+			if reading := o.count(listing) != before; reading != c.reading {
+				t.Errorf("it was read back: %v", reading)
+			}
+		})
+	}
+}
+
+// The server lists a thousand changes at most, in no order, and pages show nothing that was deleted.
+func TestAwayForLong(t *testing.T) {
+	o := newOffice(t)
+	o.run()
+	room := o.opened()
+	li := o.id("lilei")
+	gone := o.says(string(room), li, "gone")
+	edited := o.says(string(room), li, "edited")
+	o.eventually("the last", func() bool { return slices.Contains(o.texts(room), "edited") })
+	o.stop()
+	o.lobby.history = []bridge.Line{{Msg: bridge.MsgID(gone.Id), Mine: true, At: time.Now()}, {Msg: bridge.MsgID(edited.Id), Mine: true, At: time.Now()}}
+	o.server.mu.Lock()
+	o.clock += overlap.Milliseconds() + 1000
+	o.remove(o.posts[gone.Id])
+	o.edit(o.posts[edited.Id], "edited!")
+	o.mark(o.posts[edited.Id], li, "+1", true)
+	o.server.mu.Unlock()
+	var want []string
+	for i := range sinceCap + 300 {
+		want = append(want, fmt.Sprintf("number %d", i))
+		o.says(string(room), li, want[i])
+	}
+	o.lock.Lock()
+	o.heard = nil
+	o.lock.Unlock()
+	o.open()
+	o.run()
+	o.eventually("the last", func() bool { return slices.Contains(o.texts(room), want[len(want)-1]) })
+	got := slices.DeleteFunc(o.texts(room), func(s string) bool { return s == "edited!" || s == "edited" || s == "gone" })
+	if !slices.Equal(got, want) {
+		t.Errorf("heard %d texts, want %d in order", len(got), len(want))
+	}
+	for what, fits := range map[string]func(e bridge.Event) bool{
+		"the edit":     func(e bridge.Event) bool { d, ok := e.(bridge.Edited); return ok && d.Text == "edited!" },
+		"the recall":   func(e bridge.Event) bool { d, ok := e.(bridge.Deleted); return ok && string(d.Msg) == gone.Id },
+		"the reaction": func(e bridge.Event) bool { r, ok := e.(bridge.Reacted); return ok && r.Emoji == "👍" },
+	} {
+		if !slices.ContainsFunc(o.events(), fits) {
+			t.Errorf("%s was not heard", what)
+		}
+	}
+}
+
+func TestOwnerIsCalledOncePerBurst(t *testing.T) {
+	o := newOffice(t)
+	room := o.opened()
+	called := func(p *model.Post) bool {
+		return len(p.Attachments()) == 1 && p.Attachments()[0].Pretext == "@lilei"
+	}
+	first, second := o.send(room, "k1", "one"), o.send(room, "k2", "two")
+	o.lock.Lock()
+	o.ahead = burst + time.Second
+	o.lock.Unlock()
+	third := o.send(room, "k3", "three")
+	if !called(first) || called(second) || !called(third) || first.Message != "one" {
+		t.Errorf("called: %v, %v, %v", called(first), called(second), called(third))
+	}
+}
+
+func TestCardIsKeptUpToDate(t *testing.T) {
+	o := newOffice(t)
+	room := o.opened()
+	o.lobby.view = bridge.RoomView{Other: bridge.Label{Text: "张三 · 微信联系人"}, Remark: "老客户 @all", Tags: []string{"展会", "VIP"}, Since: time.Now()}
+	o.lock.Lock()
+	o.ahead = cardFor + time.Second
+	o.lock.Unlock()
+	o.send(room, "k1", "hello")
+	var cards []*model.Post
+	o.server.mu.Lock()
+	for _, p := range o.posts {
+		if p.IsPinned {
+			cards = append(cards, p)
+		}
+	}
+	o.server.mu.Unlock()
+	if len(cards) != 1 || cards[0].EditAt == 0 || !strings.Contains(cards[0].Message, "展会, VIP") || strings.Contains(cards[0].Message, "@all") {
+		t.Errorf("the cards are %+v", cards)
+	}
+}
+
+func TestArchivedChannel(t *testing.T) {
+	for name, restores := range map[string]bool{"restored": true, "followed": false} {
+		t.Run(name, func(t *testing.T) {
+			o := newOffice(t, func(s *server) { s.restores = restores })
+			o.run()
+			room := o.opened()
+			o.send(room, "k1", "before")
+			o.server.mu.Lock()
+			o.channels[string(room)].DeleteAt = o.server.now()
+			o.server.mu.Unlock()
+			for range 2 { // the second by a new process
+				after := o.send(room, "k2", "after")
+				if restored := after.ChannelId == string(room); restored != restores {
+					t.Fatalf("in the same channel: %v", restored)
+				}
+				o.says(after.ChannelId, o.id("lilei"), "answer")
+				o.eventually("the answer in the old room", func() bool { return slices.Contains(o.texts(room), "answer") })
+				ids, err := o.Find(t.Context(), room, "k2")
+				if err != nil || len(ids) != 1 {
+					t.Errorf("find: %q, %v", ids, err)
+				}
+				o.stop()
+				o.heard = nil
+				o.open()
+				o.run()
+			}
+			if again := o.opened(); restores && again != room {
+				t.Errorf("opened again, it is %s, not %s", again, room)
+			}
+		})
+	}
+}
+
+// A bot that was removed from a channel loses nothing: it waits, and says what to do.
+func TestRemovedFromChannel(t *testing.T) {
+	o := newOffice(t)
+	room := o.opened()
+	o.server.mu.Lock()
+	c := o.channels[string(room)]
+	c.members = slices.DeleteFunc(c.members, func(m string) bool { return m == o.bot.Id })
+	o.server.mu.Unlock()
+	_, err := o.Send(t.Context(), room, bridge.Draft{Key: "k", Text: "hello"})
+	if j := bridge.Judge(err); j.Verdict != bridge.VerdictWait || !strings.Contains(err.Error(), "/invite @"+botName) {
+		t.Errorf("%+v: %v", j, err)
+	}
+}
+
+func TestMarks(t *testing.T) {
+	o := newOffice(t)
+	o.run()
+	room := o.opened()
+	p := o.says(string(room), o.id("lilei"), "hello")
+	o.eventually("it is heard", func() bool { return slices.Contains(o.texts(room), "hello") })
+	marks := func() (out []string) {
+		for _, re := range o.get(p.Id).Metadata.Reactions {
+			out = append(out, re.EmojiName)
+		}
+		return out
+	}
+	mark := func(s bridge.State, reason string, want ...string) {
+		t.Helper()
+		if err := o.Mark(t.Context(), room, bridge.MsgID(p.Id), bridge.Fate{State: s, Reason: reason}); err != nil {
+			t.Fatal(err)
+		}
+		if got := marks(); !slices.Equal(got, want) {
+			t.Errorf("%s: the marks are %q, want %q", s, got, want)
+		}
+	}
+	mark(bridge.StateHeld, "waits for *him*", "hourglass")
+	if err := o.React(t.Context(), room, bridge.MsgID(p.Id), "✅", true); err != nil {
+		t.Fatal(err)
+	}
+	o.stop()
+	o.open() // which does not know the mark
+	mark(bridge.StateSent, "", "heavy_check_mark", "white_check_mark")
+	mark(bridge.StateRead, "", "heavy_check_mark", "eyes")
+	mark(bridge.StateCancelled, "", "heavy_check_mark")
+	var told string
+	o.server.mu.Lock()
+	for _, q := range o.posts {
+		if o.channels[q.ChannelId].Type == model.ChannelTypeDirect {
+			told += q.Message
+		}
+	}
+	o.remove(o.posts[p.Id])
+	o.server.mu.Unlock()
+	if !strings.Contains(told, `waits for \*him\*`) || !strings.Contains(told, "hello") {
+		t.Errorf("the writer was told %q", told)
+	}
+	if err := o.Mark(t.Context(), room, bridge.MsgID(p.Id), bridge.Fate{State: bridge.StateSent}); err != nil {
+		t.Errorf("a mark on what was deleted: %v", err)
+	}
+}
+
+func TestReadingIsTold(t *testing.T) {
+	o := newOffice(t)
+	o.run()
+	room := o.opened()
+	o.says(string(room), o.newUser("boss"), "watching") // reading of others does not count
+	o.eventually("the supervisor", func() bool { return slices.Contains(o.texts(room), "watching") })
+	p := o.send(room, "k1", "hello")
+	o.says(string(room), o.id("lilei"), "hello yourself")
+	o.eventually("the receipt", func() bool {
+		return slices.ContainsFunc(o.events(), func(e bridge.Event) bool {
+			r, ok := e.(bridge.Receipt)
+			return ok && r.Msg == bridge.MsgID(p.Id) && r.State == bridge.StateRead && r.User == lilei && r.Room == room
+		})
+	})
+}
+
+func TestSlashCommand(t *testing.T) {
+	o := newOffice(t, func(s *server) { s.extra = []string{"manage_slash_commands"} })
+	o.server.mu.Lock()
+	o.commands = []*model.Command{{Id: "c1", Token: "t0ken", Trigger: "hutong", URL: "http://old.example/hook/under-test"}}
+	o.server.mu.Unlock()
+	o.run()
+	room := o.opened()
+	hook := o.network.hook + "/hook/under-test"
+	o.eventually("the command's address is corrected", func() bool {
+		o.server.mu.Lock()
+		defer o.server.mu.Unlock()
+		return len(o.commands) == 1 && o.commands[0].URL == hook && o.commands[0].Token == "t0ken"
+	})
+	form := url.Values{"user_id": {o.id("lilei")}, "channel_id": {string(room)}, "trigger_id": {"t1"}, "text": {"to 张三"}}
+	var status int
+	o.eventually("the command is taken", func() bool {
+		status, _ = o.network.call(hook, "application/x-www-form-urlencoded", "Token t0ken", []byte(form.Encode()))
+		return status == http.StatusOK
+	})
+	if got := o.texts(room); !slices.Equal(got, []string{"/to 张三"}) {
+		t.Errorf("heard %q", got)
+	}
+	if status, _ = o.network.call(hook, "application/x-www-form-urlencoded", "Token other", []byte(form.Encode())); status != http.StatusUnauthorized {
+		t.Errorf("another token is answered %d", status)
+	}
+	o.stop()
+	if status, _ = o.network.call(hook, "application/x-www-form-urlencoded", "Token t0ken", []byte(form.Encode())); status == http.StatusOK {
+		t.Error("a command is taken though nobody hears it")
+	}
+}
+
+func TestProbe(t *testing.T) {
+	for want, change := range map[string]func(o *office){
+		"": func(o *office) { o.told = true },
+		"is not in the team acme: invite it there":   func(o *office) { o.inTeam[o.bot.Id] = false },
+		"lacks permissions: Create Private Channels": func(o *office) { o.lacks = []string{"create_private_channel"} },
+		"@lilei is not in the team":                  func(o *office) { o.inTeam[o.named0("lilei").Id] = false },
+		"@lilei is deactivated":                      func(o *office) { o.named0("lilei").DeleteAt = 1 },
+		"there is no user":                           func(o *office) { delete(o.server.users, o.named0("lilei").Id) },
+		"Enable integrations to override usernames":  func(o *office) { o.noNames = true },
+		"there is no /hutong":                        func(*office) {},
+		"Maximum File Size":                          func(o *office) { o.maxFile = 10 },
+	} {
+		o := newOffice(t)
+		o.server.mu.Lock()
+		change(o)
+		o.server.mu.Unlock()
+		err := o.Probe(t.Context())
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("want %q, got %v", want, err)
+		}
+	}
+	o := newOffice(t)
+	if err := o.Probe(t.Context()); err == nil {
+		t.Error("what can be done without is not said")
+	}
+	if err := o.Probe(t.Context()); err != nil {
+		t.Errorf("what can be done without is said twice: %v", err)
+	}
+}
+
+func (o *office) named0(name string) *model.User {
+	u, _ := o.server.found(func(u *model.User) bool { return u.Username == name })
+	return u.(*model.User)
+}
