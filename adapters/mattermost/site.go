@@ -174,14 +174,14 @@ func (a *adapter) user(ctx context.Context, as bridge.UserID) (*person, error) {
 // needs are the permissions that the adapter cannot do without, and the role that has them in a new server.
 func needs() map[string][]string {
 	return map[string][]string{
-		"Create Private Channels":                  {model.PermissionCreatePrivateChannel.Id},
-		"Manage Private Channels: settings":        {model.PermissionManagePrivateChannelProperties.Id},
-		"Manage Private Channels: members":         {model.PermissionManagePrivateChannelMembers.Id},
-		"Create Posts":                             {model.PermissionCreatePost.Id},
-		"Edit Own Posts":                           {model.PermissionEditPost.Id},
-		"Delete Own Posts":                         {model.PermissionDeletePost.Id},
-		"Upload Files":                             {model.PermissionUploadFile.Id},
-		"Post Reactions: add and remove reactions": {model.PermissionAddReaction.Id, model.PermissionRemoveReaction.Id},
+		"Manage Private Channels > Create Channels":         {model.PermissionCreatePrivateChannel.Id},
+		"Manage Private Channels > Manage Channel Settings": {model.PermissionManagePrivateChannelProperties.Id},
+		"Manage Private Channels > Manage Members":          {model.PermissionManagePrivateChannelMembers.Id},
+		"Create Posts":     {model.PermissionCreatePost.Id},
+		"Edit Own Posts":   {model.PermissionEditPost.Id},
+		"Delete Own Posts": {model.PermissionDeletePost.Id},
+		"Upload Files":     {model.PermissionUploadFile.Id},
+		"Post Reactions":   {model.PermissionAddReaction.Id, model.PermissionRemoveReaction.Id},
 	}
 }
 

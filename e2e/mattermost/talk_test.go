@@ -147,40 +147,9 @@ func TestTalk(t *testing.T) {
 		return "none", false
 	})
 
-	// Changes of the customer.
-	said := w.out.Say(fake.Said{User: "wang", Text: "多少钱", ReplyTo: sent.ID})
-	asked := w.says(ch.ID, "多少钱")
-	if b, _ := json.Marshal(asked.Props); !strings.Contains(string(b), "有什么可以帮您") || !strings.Contains(string(b), post) {
-		t.Errorf("the answer does not show what it answers: %s", b)
-	}
-	w.must(w.out.Edit(dm, "wang", said, "多少钱一个"))
-	w.says(ch.ID, "多少钱一个")
-	w.must(w.out.React(dm, "wang", sent.ID, "❤️", true))
-	w.marked(ch.ID, post, "heart")
-	w.must(w.out.React(dm, "wang", sent.ID, "❤️", false))
-	w.eventually("the reaction is taken back", func() (string, bool) {
-		p := w.post(ch.ID, "the post", func(p *server.Post) bool { return p.ID == post })
-		return "", !p.Reaction(w.bot.ID, "heart")
-	})
+	said := w.changes(ch.ID, post, sent.ID)
 
-	// An answer of the employee, by the address of the post.
-	_, err = w.lilei.Say(ctx, ch.ID, mm.URL+"/"+w.name+"/pl/"+asked.ID+"\n十元")
-	w.must(err)
-	if m := w.hears("wang", "the answer", func(m *fake.Message) bool { return strings.HasSuffix(m.Text, "十元") }); m.ReplyTo != said || strings.Contains(m.Text, "/pl/") {
-		t.Errorf("the customer sees %+v", m)
-	}
-
-	// The customer sees that it was read, though the employee only looked.
-	w.must(w.lilei.Do(ctx, http.MethodPost, "/channels/members/me/view", map[string]any{"channel_id": ch.ID}, nil))
-	w.eventually("the customer's message is read", func() (string, bool) {
-		for _, m := range w.out.Messages(dm) {
-			if m.ID == said {
-				return string(m.Mark.State), m.Mark.State == bridge.StateRead
-			}
-		}
-		return "gone", false
-	})
-
+	asked := w.says(ch.ID, "多少钱一个")
 	w.must(w.out.Recall(dm, "wang", said))
 	w.eventually("the recall", func() (string, bool) {
 		list, err := w.lilei.Posts(ctx, ch.ID)
@@ -191,6 +160,46 @@ func TestTalk(t *testing.T) {
 
 	w.must(w.lilei.Do(ctx, http.MethodPost, "/users/"+w.lilei.ID+"/typing", map[string]any{"channel_id": ch.ID}, nil))
 	w.eventually("typing", func() (string, bool) { return "", w.out.Typed(dm) > 0 })
+}
+
+// changes lets the customer answer what was sent, and change the answer; the employee answers that. It
+// returns what the customer said.
+func (w *world) changes(channel, post string, sent bridge.MsgID) bridge.MsgID {
+	w.t.Helper()
+	ctx, dm := w.t.Context(), fake.DM("wang")
+	said := w.out.Say(fake.Said{User: "wang", Text: "多少钱", ReplyTo: sent})
+	asked := w.says(channel, "多少钱")
+	if b, _ := json.Marshal(asked.Props); !strings.Contains(string(b), "有什么可以帮您") || !strings.Contains(string(b), post) {
+		w.t.Errorf("the answer does not show what it answers: %s", b)
+	}
+	w.must(w.out.Edit(dm, "wang", said, "多少钱一个"))
+	w.says(channel, "多少钱一个")
+	w.must(w.out.React(dm, "wang", sent, "❤️", true))
+	w.marked(channel, post, "heart")
+	w.must(w.out.React(dm, "wang", sent, "❤️", false))
+	w.eventually("the reaction is taken back", func() (string, bool) {
+		p := w.post(channel, "the post", func(p *server.Post) bool { return p.ID == post })
+		return "", !p.Reaction(w.bot.ID, "heart")
+	})
+
+	// An answer of the employee, by the address of the post.
+	_, err := w.lilei.Say(ctx, channel, mm.URL+"/"+w.name+"/pl/"+asked.ID+"\n十元")
+	w.must(err)
+	if m := w.hears("wang", "the answer", func(m *fake.Message) bool { return strings.HasSuffix(m.Text, "十元") }); m.ReplyTo != said || strings.Contains(m.Text, "/pl/") {
+		w.t.Errorf("the customer sees %+v", m)
+	}
+
+	// The customer sees that it was read, though the employee only looked.
+	w.must(w.lilei.Do(ctx, http.MethodPost, "/channels/members/me/view", map[string]any{"channel_id": channel}, nil))
+	w.eventually("the customer's message is read", func() (string, bool) {
+		for _, m := range w.out.Messages(dm) {
+			if m.ID == said {
+				return string(m.Mark.State), m.Mark.State == bridge.StateRead
+			}
+		}
+		return "gone", false
+	})
+	return said
 }
 
 func TestFiles(t *testing.T) {
