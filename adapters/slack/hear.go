@@ -152,8 +152,8 @@ func (s *session) reactedIn(ctx context.Context, channel, ts string) (bridge.Roo
 	place := channel
 	if s.a.cfg.Rooms == roomsThread && strings.HasPrefix(channel, "D") {
 		found, _, err := s.a.page(ctx, channel, ts, "", "")
-		if err != nil && !is(err, "thread_not_found", "message_not_found") {
-			return "", err
+		if err != nil { // it is only a reaction: messages must not wait for it
+			s.a.env.Log.Warn("a reaction is lost: its thread could not be found", "room", channel, "err", err)
 		}
 		if len(found) > 0 && found[0].ThreadTS != "" {
 			place = channel + ":" + found[0].ThreadTS

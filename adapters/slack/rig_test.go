@@ -2,7 +2,6 @@ package slack
 
 import (
 	"context"
-	"io"
 	"log/slog"
 	"maps"
 	"net/http"
@@ -107,7 +106,7 @@ func (r *rig) openWith(cfg bridge.Config) {
 	transport := &http.Transport{}
 	r.Cleanup(transport.CloseIdleConnections)
 	a, err := cfg.Open(bridge.Env{
-		Name: "slack", Log: slog.New(slog.NewTextHandler(io.Discard, nil)), HTTP: &http.Client{Transport: transport, Timeout: 10 * time.Second},
+		Name: "slack", Log: slog.New(slog.DiscardHandler), HTTP: &http.Client{Transport: transport, Timeout: 10 * time.Second},
 		State: r.state, Lobby: r.lobby, Now: time.Now,
 	})
 	if err != nil {

@@ -104,7 +104,7 @@ func (s *session) loop(events <-chan socketmode.Event, ack func(id string), ende
 			if err := s.socket(e, ack); err != nil {
 				return err
 			}
-			if e.Type == socketmode.EventTypeConnected {
+			if e.Type == socketmode.EventTypeHello {
 				next.Reset(0)
 			}
 		case j := <-s.work:
@@ -144,7 +144,7 @@ func (s *session) socket(e socketmode.Event, ack func(id string)) error {
 	case *slackapi.ConnectionErrorEvent:
 		s.a.env.Log.Warn("no connection to Slack; trying again", "attempt", data.Attempt, "err", s.a.asked("apps.connections.open", data.ErrorObj))
 	}
-	if e.Type == socketmode.EventTypeConnected {
+	if e.Type == socketmode.EventTypeHello {
 		s.connected()
 	}
 	if req == nil || req.EnvelopeID == "" {

@@ -21,7 +21,7 @@ import (
 
 // quietSession is one that cannot ask Slack anything: the names of users are all known.
 func quietSession() *session {
-	env := bridge.Env{State: newMemory(), Now: time.Now, Log: slog.New(slog.NewTextHandler(io.Discard, nil))}
+	env := bridge.Env{State: newMemory(), Now: time.Now, Log: slog.New(slog.DiscardHandler)}
 	dead := &http.Client{Transport: deaf{}}
 	a := &adapter{env: env, emoji: readEmojis(), cfg: Config{Rooms: roomsChannel}, api: slackapi.New("x", slackapi.OptionHTTPClient(dead))}
 	return &session{a: a, me: &slackapi.AuthTestResponse{UserID: botUser, BotID: botID}, names: map[string]string{}}
@@ -158,8 +158,10 @@ func TestMark(t *testing.T) {
 		t.Errorf("%v, %d looks", err, w.count("reactions.get"))
 	}
 	for _, f := range []bridge.Fate{
-		{State: bridge.StateHeld, Reason: "waits for <!here>"}, {State: bridge.StateHeld, Reason: "waits for <!here>"},
-		{State: bridge.StateFailed, Reason: "too old"}, {State: bridge.StateRead},
+		{State: bridge.StateHeld, Reason: "waits for <!here>"},
+		{State: bridge.StateHeld, Reason: "waits for <!here>"},
+		{State: bridge.StateFailed, Reason: "too old"},
+		{State: bridge.StateRead},
 	} {
 		if err := r.core.Mark(t.Context(), room, id, f); err != nil {
 			t.Fatal(err)
