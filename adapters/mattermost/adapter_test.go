@@ -103,8 +103,10 @@ func (o *office) events() []bridge.Event {
 // texts are what was heard in a room, each once: the core takes care of what comes twice.
 func (o *office) texts(room bridge.RoomID) []string {
 	var out []string
+	seen := map[string]bool{}
 	for _, e := range o.events() {
-		if m, ok := e.(bridge.MessageEvent); ok && m.Room == room && m.Key == "" && !slices.Contains(out, m.Text) {
+		if m, ok := e.(bridge.MessageEvent); ok && m.Room == room && m.Key == "" && !seen[m.Text] {
+			seen[m.Text] = true
 			out = append(out, m.Text)
 		}
 	}

@@ -50,11 +50,14 @@ func (a *adapter) hookURL() string {
 	return a.env.Lobby.Company().URL + "/hook/" + url.PathEscape(a.env.Name)
 }
 
-// Ask shows a question with buttons.
+// Ask shows a question with buttons; once, though the core may ask again after a crash.
 func (a *adapter) Ask(ctx context.Context, room bridge.RoomID, key string, q bridge.Ask) ([]bridge.MsgID, error) {
 	s, err := a.known(ctx)
 	if err != nil {
 		return nil, err
+	}
+	if ids, err := a.Find(ctx, room, key); err == nil && len(ids) > 0 {
+		return ids, nil
 	}
 	channel, r, err := a.channel(ctx, room)
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 
 // React puts an emoji on a post, or takes it away; in the bot's name, as a customer has none.
 func (a *adapter) React(ctx context.Context, _ bridge.RoomID, msg bridge.MsgID, emoji string, on bool) error {
-	name, ok := a.icons[bare(emoji)]
+	name, ok := a.icons()[bare(emoji)]
 	if !ok {
 		return bridge.Permanent(errors.New("react: Mattermost does not have this emoji"))
 	}

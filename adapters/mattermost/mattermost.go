@@ -82,7 +82,7 @@ func (c *Config) Open(env bridge.Env) (bridge.Adapter, error) {
 		return nil, bridge.Problem("url", "is no address")
 	}
 	a := &adapter{
-		cfg: *c, env: env, host: u.Host, api: model.NewAPIv4Client(u.String()), icons: icons(),
+		cfg: *c, env: env, host: u.Host, api: model.NewAPIv4Client(u.String()), icons: sync.OnceValue(icons),
 		rooms: map[string]*room{}, users: map[string]*person{}, marks: marks{fresh: map[string]string{}},
 		key: deriveKey(c.Token.Reveal()),
 	}
@@ -104,8 +104,8 @@ type adapter struct {
 	env   bridge.Env
 	host  string
 	api   *model.Client4
-	icons map[string]string // names of emoji by character
-	key   []byte            // of the signatures on buttons
+	icons func() map[string]string // names of emoji by character
+	key   []byte                   // of the signatures on buttons
 	gate  gate
 	wake  resume
 

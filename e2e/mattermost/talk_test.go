@@ -316,6 +316,36 @@ func TestArchived(t *testing.T) {
 	w.marked(ch.ID, post, "white_check_mark")
 }
 
+// A server that shows no other name than the bot's has the label in the text, until it is told otherwise.
+func TestNamesForbidden(t *testing.T) {
+	allow := func(names bool) {
+		t.Helper()
+		if err := mm.Admin.Do(context.Background(), http.MethodPut, "/config/patch", map[string]any{
+			"ServiceSettings": map[string]any{"EnablePostUsernameOverride": names},
+		}, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	allow(false)
+	defer allow(true)
+	w := newWorld(t)
+	w.start()
+	w.out.Say(fake.Said{User: "wang", Name: "王小明", Text: "你好"})
+	ch := w.room("王小明")
+	first := w.post(ch.ID, "the message", func(p *server.Post) bool { return strings.HasSuffix(p.Message, "\n你好") })
+	if first.Message != "**王小明 · 联系人**\n你好" || first.Props["override_username"] != nil {
+		t.Errorf("it is %+v", first)
+	}
+	allow(true)
+	w.eventually("the names are shown", func() (string, bool) {
+		w.out.Say(fake.Said{User: "wang", Text: "在吗"})
+		list, err := w.lilei.Posts(t.Context(), ch.ID)
+		return "not yet", err == nil && slices.ContainsFunc(list, func(p server.Post) bool {
+			return p.Message == "在吗" && p.Props["override_username"] == "王小明 · 联系人"
+		})
+	})
+}
+
 // trusted is a bot with a role that may register commands and whisper in channels.
 func trusted(w *world) {
 	w.t.Helper()
