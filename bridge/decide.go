@@ -89,15 +89,18 @@ func (v *visit) inRoom(ctx context.Context, msg *Message, e MessageEvent) (*plan
 
 // openWindow enters in the ledger that the customer has written, where the network counts.
 func (v *visit) openWindow(p *plan) {
+	if v.side != ContactSide {
+		return
+	}
+	for _, l := range v.room.Links { // whatever waits for the customer to write may go now
+		p.wake = append(p.wake, LinkLane(l, ContactSide))
+	}
 	a, _, ok := v.b.adapter(v.adapter)
-	if v.side != ContactSide || !ok || a.Caps().Window.Open == 0 {
+	if !ok || a.Caps().Window.Open == 0 {
 		return
 	}
 	v.room.LastIn, v.room.Sent = v.now, 0
 	p.step.Rooms = []Room{*v.room}
-	for _, l := range v.room.Links {
-		p.wake = append(p.wake, LinkLane(l, ContactSide))
-	}
 }
 
 // firstWords plans the first message of a room: a customer's makes a contact and a link; a member's has
