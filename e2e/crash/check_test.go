@@ -70,9 +70,11 @@ func (w *world) unheard() int {
 
 // verdict looks at the networks' records as they are now.
 func (w *world) verdict() verdict {
+	// The ticks first: a message is there before its tick is, so a tick that is seen speaks of one that
+	// the later look at the ledger has to find. The other way round the last arrival looks like a lie.
+	marks := w.marks()
 	t := w.ledger.tally()
 	v := verdict{said: t.said, arrived: t.arrived, repeated: t.repeated, reorder: t.backward}
-	marks := w.marks()
 	for _, name := range t.missing {
 		l, s := w.ledger.where(name)
 		network := strings.TrimRight(l.customer, "0123456789")
