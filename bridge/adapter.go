@@ -67,13 +67,15 @@ type Draft struct {
 	Text    string
 	Files   []Attachment
 	ReplyTo MsgID
+	// Quiet says that the reader does not want to be called: show it without a notification.
+	Quiet bool
 }
 
 // Label is how a party is named to the other side.
 type Label struct {
 	Name   string // 王小明
 	Text   string // 王小明 · 微信联系人
-	Avatar string // a blob, or ""
+	Avatar string // the address of a picture that anybody may load, or ""
 }
 
 // TextUnit is what a network counts when it limits text.
@@ -146,16 +148,25 @@ type Marker interface {
 // Fate is what became of a message, for its writer.
 type Fate struct {
 	State  State
+	User   UserID // the writer
 	Reason string // for failed, unknown and held: why, and what can be done
+	// Ask, if set, are buttons for what can be done. Its text is Reason; a network without buttons shows
+	// the reason alone.
+	Ask *Ask
 }
 
-// Opening is a wish for a room.
+// Opening is a wish for a room, and what there is to show in it of the contact.
 type Opening struct {
 	Key     string   // the same for the same link: opening twice gives the same room
 	Members []UserID // who shall be in it
 	Title   string   // the contact's name
 	Label   Label    // who the other side is
 	State   LinkState
+	Remark  string   // the member's own words
+	Tags    []string // the member's and the rules'
+	Hello   string   // what the contact said with the request; untrusted
+	Since   time.Time
+	Window  string // what the contact's network allows now, in words; "" is no limit
 }
 
 // Opener makes, or finds, the room of a link. An adapter that shows every link in one room (an app's
@@ -164,9 +175,16 @@ type Opener interface {
 	Open(ctx context.Context, o Opening) (RoomID, error)
 }
 
-// Hinter says something to one user alone in a room.
+// Updater brings what a room shows of its contact (title, label, remark, tags, window) and who is in it up
+// to date. It is called when any of that has changed; with the same Opening twice it does nothing.
+type Updater interface {
+	Update(ctx context.Context, room RoomID, o Opening) error
+}
+
+// Hinter says something to one user alone in a room, with buttons if a has any. Where such words cannot have
+// buttons or a picture, their text alone is shown, with the picture's address.
 type Hinter interface {
-	Hint(ctx context.Context, room RoomID, user UserID, text string) error
+	Hint(ctx context.Context, room RoomID, user UserID, a Ask) error
 }
 
 // Asker shows a question with buttons. Without it the core asks in words.
@@ -189,6 +207,12 @@ type Finder interface {
 // Prober asks the network whether the account works. Its error says what a person must do.
 type Prober interface {
 	Probe(ctx context.Context) error
+}
+
+// Warner says what is missing but can be done without: one sentence each, for the operator, who reads it in
+// /readyz. It must not ask the network.
+type Warner interface {
+	Warnings() []string
 }
 
 // Inviter makes the address behind a card's QR code on this network.

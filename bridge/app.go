@@ -32,14 +32,18 @@ type Decision struct {
 type App interface {
 	// Commands are the words, without the slash, that the app answers.
 	Commands() []string
-	// Command answers a member. The text is what the member sees; an error is told in its own words.
-	Command(ctx context.Context, c Command) (string, error)
+	// Help says what the commands do, in one line of the language, as "/card shows your card"; "" is nothing.
+	Help(language string) string
+	// Command answers a member: with a text, and maybe a picture. An error is told in its own words. It may
+	// be called twice for one command.
+	Command(ctx context.Context, c Command) (Ask, error)
 }
 
 // Command is what a member typed after a slash.
 type Command struct {
 	Member Member
 	Room   RoomRef
+	Link   *Link // whom the room's next message is for; nil when that is nobody
 	Name   string
 	Args   string
 }

@@ -22,6 +22,7 @@ type Bridge struct {
 	secret []byte // signs verify tokens; durable, made once
 
 	engine *engine
+	absent *absent
 
 	mu       sync.RWMutex
 	adapters map[string]*seat
@@ -40,13 +41,20 @@ func New(store Store, blobs Blobs, set Settings, log *slog.Logger, meter Meter) 
 		meter = noMeter{}
 	}
 	b := &Bridge{store: store, blobs: blobs, log: log, meter: meter, adapters: make(map[string]*seat)}
-	b.set.Store(s)
 	b.engine = newEngine(b)
 	if b.secret, err = gatewaySecret(store.KV("gateway")); err != nil {
 		return nil, fmt.Errorf("read the gateway's secret: %w", err)
 	}
+	if b.absent, err = readAbsent(context.Background(), store.KV("gateway")); err != nil {
+		return nil, err
+	}
+	b.attune(s)
+	b.set.Store(s)
 	return b, nil
 }
+
+// attune gives settings what they need of the gateway.
+func (b *Bridge) attune(s *settled) { s.absent, s.picture = b.absent, b.avatarURL }
 
 // Configure puts new settings in place of the old; what is on the road already goes on with the new.
 func (b *Bridge) Configure(set Settings) error {
@@ -54,6 +62,7 @@ func (b *Bridge) Configure(set Settings) error {
 	if err != nil {
 		return err
 	}
+	b.attune(s)
 	b.set.Store(s)
 	b.mu.RLock()
 	ctx := b.running

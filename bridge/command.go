@@ -26,7 +26,8 @@ func command(text string) (name, args string, ok bool) {
 }
 
 // command plans a command. No plan and no error: it is none, and goes on as a message.
-func (v *visit) command(ctx context.Context, msg MsgID, name, args string) (*plan, error) {
+func (v *visit) command(ctx context.Context, said *Message, name, args string) (*plan, error) {
+	msg := said.Src
 	if v.room != nil && v.room.Current != 0 {
 		if err := v.use(ctx, v.room.Current); err != nil && !errors.Is(err, errNobody) {
 			return nil, err
@@ -45,9 +46,13 @@ func (v *visit) command(ctx context.Context, msg MsgID, name, args string) (*pla
 	case "who":
 		return v.commandWho(ctx, msg)
 	case "help":
-		return v.hintOnly(msg, v.set.words.help), nil
+		return v.hintOnly(msg, v.help()), nil
 	case "stop":
 		return v.commandStop(ctx, msg)
+	case "contacts":
+		return v.commandContacts(ctx, msg)
+	case "note":
+		return v.commandNote(said, args), nil
 	case choiceAccept, choiceDecline:
 		return v.commandAnswer(ctx, msg, name)
 	}
@@ -55,13 +60,29 @@ func (v *visit) command(ctx context.Context, msg MsgID, name, args string) (*pla
 		return nil, nil
 	}
 	if app, ok := v.set.commands[name]; ok && v.who != nil {
-		reply, err := app.Command(ctx, Command{Member: *v.who, Room: v.ref, Name: name, Args: args})
+		reply, err := app.Command(ctx, Command{Member: *v.who, Room: v.ref, Link: v.link, Name: name, Args: args})
 		if err != nil {
-			reply = err.Error()
+			reply = Ask{Text: err.Error()}
 		}
-		return v.hintOnly(msg, reply), nil
+		p := v.hintOnly(msg, reply.Text)
+		p.step.Deliveries[0].Ask = &reply
+		return p, nil
 	}
 	return v.hintOnly(msg, fmt.Sprintf(v.set.words.unknownCommand, "/"+name)), nil
+}
+
+// help is what the writer can say, the apps' words included.
+func (v *visit) help() string {
+	if v.side != MemberSide {
+		return v.set.words.help
+	}
+	text := []string{v.set.words.helpMember}
+	for _, a := range v.set.Apps {
+		if h := a.Help(v.set.Company.Language); h != "" {
+			text = append(text, h)
+		}
+	}
+	return strings.Join(text, " · ")
 }
 
 // commandTo chooses whom the room's next messages are for, by name or remark.

@@ -42,10 +42,14 @@ type Contact struct {
 	Rev      uint64    `json:"-"`
 	Name     string    `json:"name"`             // as the customer or the network gave it; untrusted
 	Avatar   string    `json:"avatar,omitempty"` // a blob
-	Accounts []UserRef `json:"accounts"`
+	Accounts []UserRef `json:"accounts"`         // on adapters, and the union ids, whose adapter is UnionAdapter
 	Tags     []string  `json:"tags,omitempty"`
 	Since    time.Time `json:"since"`
 }
+
+// UnionAdapter stands for an adapter in the account of a contact that is not an account but an id which
+// several networks give to the same human.
+const UnionAdapter = "~union"
 
 // Link is the relation of one member and one contact. There is at most one per pair.
 type Link struct {
@@ -93,8 +97,10 @@ type Room struct {
 	// went out since. Kept only where Caps.Window is set.
 	LastIn time.Time `json:"last_in,omitzero"`
 	Sent   int       `json:"sent,omitempty"`
+	// Window is what LastIn opened, where it was less than the network's usual.
+	Window Window `json:"window,omitzero"`
 	// Noted is the thread in which the writer was last told that threads are internal.
-	Noted bool `json:"noted,omitempty"`
+	Noted MsgID `json:"noted,omitempty"`
 }
 
 // Shared reports whether the room carries several links.

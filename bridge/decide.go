@@ -34,7 +34,7 @@ func (v *visit) message(ctx context.Context, e MessageEvent) (*plan, error) {
 		msg.At = v.now
 	}
 	if name, args, ok := command(text); ok && e.Thread == "" {
-		if p, err := v.command(ctx, e.Msg, name, args); p != nil || err != nil {
+		if p, err := v.command(ctx, msg, name, args); p != nil || err != nil {
 			return p, err
 		}
 	}
@@ -42,7 +42,8 @@ func (v *visit) message(ctx context.Context, e MessageEvent) (*plan, error) {
 		msg.Text = text[1:]
 	}
 	if v.room == nil {
-		return v.firstWords(ctx, msg, e.Name)
+		v.guest = guest{e.Name, e.Union, e.Avatar}
+		return v.firstWords(ctx, msg, e.Window)
 	}
 	return v.inRoom(ctx, msg, e)
 }
@@ -66,7 +67,7 @@ func (v *visit) inRoom(ctx context.Context, msg *Message, e MessageEvent) (*plan
 		return v.hintOnly(e.Msg, why), nil
 	}
 	if e.Thread != "" && v.side == MemberSide {
-		return v.note(msg), nil
+		return v.note(msg, e.Thread), nil
 	}
 	p := &plan{}
 	if v.link.State == LinkEnded {
@@ -83,29 +84,13 @@ func (v *visit) inRoom(ctx context.Context, msg *Message, e MessageEvent) (*plan
 		}
 		p.step.Deliveries = append(p.step.Deliveries, v.answer(fmt.Sprintf(v.set.words.nowTalking, label.Text)))
 	}
-	v.openWindow(p)
+	v.openWindow(p, e.Window)
 	return v.decided(ctx, p, msg)
-}
-
-// openWindow enters in the ledger that the customer has written, where the network counts.
-func (v *visit) openWindow(p *plan) {
-	if v.side != ContactSide {
-		return
-	}
-	for _, l := range v.room.Links { // whatever waits for the customer to write may go now
-		p.wake = append(p.wake, LinkLane(l, ContactSide))
-	}
-	a, _, ok := v.b.adapter(v.adapter)
-	if !ok || a.Caps().Window.Open == 0 {
-		return
-	}
-	v.room.LastIn, v.room.Sent = v.now, 0
-	p.step.Rooms = []Room{*v.room}
 }
 
 // firstWords plans the first message of a room: a customer's makes a contact and a link; a member's has
 // nobody to go to.
-func (v *visit) firstWords(ctx context.Context, msg *Message, name string) (*plan, error) {
+func (v *visit) firstWords(ctx context.Context, msg *Message, opens Window) (*plan, error) {
 	if v.side == MemberSide {
 		return v.hintOnly(msg.Src, v.set.words.noCustomerHere), nil
 	}
@@ -116,7 +101,7 @@ func (v *visit) firstWords(ctx context.Context, msg *Message, name string) (*pla
 			return nil, ignore("dropped by a rule")
 		}
 	}
-	c, err := v.newcomer(ctx, name, d.Assign)
+	c, err := v.newcomer(ctx, d.Assign)
 	if err != nil {
 		return nil, err
 	}
@@ -127,8 +112,11 @@ func (v *visit) firstWords(ctx context.Context, msg *Message, name string) (*pla
 		fresh = true
 	}
 	v.enterLink()
-	v.openWindow(p)
+	v.openWindow(p, opens)
 	p.step.Contacts, p.step.Links, p.step.Rooms = []Contact{*c}, []Link{*v.link}, []Room{*v.room}
+	if d := v.fetchAvatar(c); d != nil {
+		p.step.Deliveries = append(p.step.Deliveries, *d)
+	}
 	if fresh && v.link.Member == "" {
 		p.step.Deliveries = append(p.step.Deliveries, v.answer(v.set.words.waitingForOne))
 	}
@@ -195,19 +183,6 @@ func (v *visit) tag(p *plan, tags []string) {
 	if changed {
 		p.step.Links = []Link{*v.link}
 	}
-}
-
-// note keeps an internal note: a member's words in a thread, which the customer never sees. The first
-// one in a room is answered with what a thread is.
-func (v *visit) note(msg *Message) *plan {
-	msg.Link, msg.Note = v.link.ID, true
-	p := &plan{step: Step{At: v.now, Message: msg, Expect: []Expect{{Link: v.link.ID, Rev: v.link.Rev}}}}
-	if !v.room.Noted {
-		v.room.Noted = true
-		p.step.Rooms = []Room{*v.room}
-		p.step.Deliveries = []Delivery{v.answer(v.set.words.noteHint)}
-	}
-	return p
 }
 
 // hintOnly plans nothing but a word to the writer, once per message.

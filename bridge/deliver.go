@@ -127,6 +127,13 @@ func (j *job) prepare(ctx context.Context) (bool, result) {
 			return true, cancelled()
 		}
 	}
+	if d.Hold {
+		if again, err := j.b.answeredSince(ctx, d.Link, d.Settled); err != nil {
+			return true, pending(err)
+		} else if !again {
+			return true, held(j.words().heldWindow)
+		}
+	}
 	if stop, r := j.findLedger(ctx); stop {
 		return true, r
 	}
@@ -215,9 +222,7 @@ func (j *job) findLedger(ctx context.Context) (bool, result) {
 	if !counts || r.Side != ContactSide || !j.speaks() {
 		return false, result{}
 	}
-	now := j.set.Now()
-	closes := r.LastIn.Add(j.caps.Window.Open)
-	if !now.Before(closes) || j.caps.Window.Messages > 0 && r.Sent >= j.caps.Window.Messages {
+	if !r.open(j.caps.Window, j.set.Now()) {
 		return true, held(j.words().heldWindow)
 	}
 	return false, result{}
@@ -228,7 +233,7 @@ func (j *job) speaks() bool {
 	switch j.item.d.Kind {
 	case KindSay, KindNotice, KindAsk:
 		return true
-	case KindAmend, KindRecall, KindReact, KindMark, KindHint:
+	case KindAmend, KindRecall, KindReact, KindMark, KindHint, KindUpdate, KindAvatar:
 		return false
 	default:
 		return false
@@ -253,6 +258,10 @@ func (j *job) act(ctx context.Context) result {
 		return j.hint(ctx)
 	case KindAsk:
 		return j.ask(ctx)
+	case KindUpdate:
+		return j.update(ctx)
+	case KindAvatar:
+		return j.avatar(ctx)
 	default: // written by a newer version
 		return failed("unknown kind of delivery: "+string(j.item.d.Kind), nil)
 	}

@@ -59,6 +59,8 @@ const (
 	KindNotice DeliveryKind = "notice" // Text, said by the gateway itself
 	KindHint   DeliveryKind = "hint"   // Text, for User alone
 	KindAsk    DeliveryKind = "ask"    // Ask, a card with buttons
+	KindUpdate DeliveryKind = "update" // bring what the room shows of the link up to date
+	KindAvatar DeliveryKind = "avatar" // fetch the picture Text of the contact with the account User
 )
 
 // LaneID names a lane: one per link and side, in order. Rooms that carry no link have a lane of their own.
@@ -93,6 +95,7 @@ type Delivery struct {
 	State    State     `json:"state"`
 	Reason   string    `json:"reason,omitempty"` // why it waits or failed, in words for people; no secrets
 	Attempts int       `json:"attempts,omitempty"`
+	Hold     bool      `json:"hold,omitempty"`  // waits until the other side writes again, whatever the network allows
 	Begun    bool      `json:"begun,omitempty"` // made durable before a send that cannot be repeated safely
 	Sent     []MsgID   `json:"sent,omitempty"`  // ids of the parts that have arrived, of a message sent in several
 	Parts    int       `json:"parts,omitempty"` // how many parts those are
@@ -105,6 +108,7 @@ type Ask struct {
 	ID      string   `json:"id"` // comes back in Answered.Ask; the adapter must not let it be forged
 	Text    string   `json:"text"`
 	Choices []Choice `json:"choices"`
+	Picture string   `json:"picture,omitempty"` // the address of a picture to show beneath
 }
 
 // Choice is one button.
@@ -116,8 +120,8 @@ type Choice struct {
 
 // Settlement is what became of a delivery. A pending or held one stays in its lane with the new facts;
 // a final one leaves it: sent and cancelled are forgotten but for the copies and the message's state,
-// failed and unknown are parked, to be listed and tried again. Pending or cancelled takes a parked one
-// out again: back into its lane under its old id, or away.
+// failed and unknown are parked, to be listed and tried again. Pending, held or cancelled takes a parked
+// one out again: back into its lane under its old id, or away.
 //
 // When the delivery's kind is KindSay, the message's state and reason become those of the settlement if
 // the state Beats the present one.
@@ -128,6 +132,7 @@ type Settlement struct {
 	Reason   string
 	Adapter  string
 	Attempts int
+	Hold     bool // as Delivery.Hold
 	Begun    bool
 	Sent     []MsgID // so far; only while State is not final
 	Parts    int     // how many parts Sent stands for
@@ -139,6 +144,6 @@ type Settlement struct {
 // Apply writes the settlement's facts into the delivery. Every store uses it, so that they agree.
 func (d *Delivery) Apply(s Settlement, now time.Time) {
 	d.State, d.Reason, d.Adapter = s.State, s.Reason, s.Adapter
-	d.Attempts, d.Begun, d.Sent, d.Parts = s.Attempts, s.Begun, s.Sent, s.Parts
+	d.Attempts, d.Hold, d.Begun, d.Sent, d.Parts = s.Attempts, s.Hold, s.Begun, s.Sent, s.Parts
 	d.Settled = now
 }

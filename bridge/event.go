@@ -12,6 +12,8 @@ type MessageEvent struct {
 	Msg     MsgID
 	At      time.Time
 	Name    string // what the network calls the writer, if it says; untrusted
+	Union   string // an id of the same human on other adapters, such as "weixin:UNIONID"; "" where there is none
+	Avatar  File   // the writer's picture by reference; only asked for once
 	Text    string // CommonMark
 	Files   []File // by reference
 	ReplyTo MsgID  // a message of the same room, or ""
@@ -20,6 +22,8 @@ type MessageEvent struct {
 	Thread MsgID
 	// Key is the Draft.Key found on the message: it is our own echo, and is not relayed.
 	Key string
+	// Window, if set, is what this event opens instead of the network's usual one.
+	Window Window
 	// Own says that the gateway's own account wrote it, though no key was found. Not relayed.
 	Own bool
 }
@@ -70,13 +74,17 @@ type Typing struct {
 
 // Joined is a customer who came through a card, or came without one (Card is "").
 type Joined struct {
-	Room  RoomID
-	User  UserID
-	Card  CardID
-	Name  string // untrusted
-	Text  string // what the customer says with the request
-	Event string // what the network calls this event; "" when scanning twice is the same wish
-	At    time.Time
+	Room RoomID
+	User UserID
+	Card CardID
+	Name string // untrusted
+	Text string // what the customer says with the request
+	// Union, Avatar and Window are as in MessageEvent.
+	Union  string
+	Avatar File
+	Window Window
+	Event  string // what the network calls this event; "" when scanning twice is the same wish
+	At     time.Time
 }
 
 // Left is a customer who blocked, unfollowed or ended the link of this room.
@@ -98,6 +106,14 @@ type Answered struct {
 	At     time.Time
 }
 
+// AccountState is a member's account that was deactivated in the workspace, or works again.
+type AccountState struct {
+	User   UserID
+	Active bool
+	At     time.Time
+}
+
+func (AccountState) isEvent() {}
 func (MessageEvent) isEvent() {}
 func (Edited) isEvent()       {}
 func (Deleted) isEvent()      {}

@@ -5,17 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 )
 
 // What questions are about, and what can be answered.
 const (
 	askLink       = "link:" // a customer asks; then the link's id
-	askOld        = "old:"  // a text has waited too long; then the delivery's id
 	choiceAccept  = "accept"
 	choiceDecline = "decline"
-	choiceSend    = "send"
-	choiceDrop    = "drop"
 )
 
 // joined plans a customer who came through a card.
@@ -41,7 +37,8 @@ func (v *visit) joined(ctx context.Context, e Joined) (*plan, error) {
 	if err != nil || !ok || !card.Open(v.now) {
 		return v.once(e.Event, v.answer(v.set.words.cardClosed)), nil
 	}
-	c, err := v.contact(ctx, e.Name)
+	v.guest = guest{e.Name, e.Union, e.Avatar}
+	c, err := v.contact(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -76,7 +73,10 @@ func (v *visit) through(ctx context.Context, e Joined, card *Card, c *Contact, h
 	}
 	v.enterLink()
 	p.step.Contacts, p.step.Links, p.step.Rooms = []Contact{*c}, []Link{*v.link}, []Room{*v.room}
-	v.openWindow(p)
+	v.openWindow(p, e.Window)
+	if d := v.fetchAvatar(c); d != nil {
+		p.step.Deliveries = append(p.step.Deliveries, *d)
+	}
 	if !fresh {
 		label, err := v.other(ctx)
 		if err != nil {
@@ -198,28 +198,6 @@ func (v *visit) end(ctx context.Context, p *plan) error {
 	return nil
 }
 
-// answered plans a pressed button.
-func (v *visit) answered(ctx context.Context, e Answered) (*plan, error) {
-	if err := v.enter(ctx, e.Room, e.User); err != nil {
-		return nil, err
-	}
-	if id, ok := strings.CutPrefix(e.Ask, askLink); ok {
-		n, ok := ParseID('l', id)
-		if !ok {
-			return nil, refuse("bad answer")
-		}
-		return v.answeredLink(ctx, LinkID(n), e)
-	}
-	if id, ok := strings.CutPrefix(e.Ask, askOld); ok {
-		n, ok := ParseID('d', id)
-		if !ok {
-			return nil, refuse("bad answer")
-		}
-		return v.answeredOld(ctx, DeliveryID(n), e)
-	}
-	return nil, refuse("unknown question")
-}
-
 // answeredLink plans the acceptance, or not, of a customer.
 func (v *visit) answeredLink(ctx context.Context, id LinkID, e Answered) (*plan, error) {
 	if err := v.use(ctx, id); errors.Is(err, errNobody) {
@@ -256,30 +234,5 @@ func (v *visit) answeredLink(ctx context.Context, id LinkID, e Answered) (*plan,
 		return nil, refuse("unknown choice")
 	}
 	p.step.Links = []Link{*v.link}
-	return p, nil
-}
-
-// answeredOld plans a text that waited too long: it is sent after all, or forgotten.
-func (v *visit) answeredOld(ctx context.Context, id DeliveryID, e Answered) (*plan, error) {
-	d, err := v.b.store.Delivery(ctx, id)
-	if errors.Is(err, ErrNotFound) {
-		return nil, ignore("answered before")
-	}
-	if err != nil {
-		return nil, fmt.Errorf("read delivery: %w", err)
-	}
-	if err := v.use(ctx, d.Link); err != nil {
-		return nil, notOurs(err)
-	}
-	if v.who == nil || v.who.ID != v.link.Member || d.State != StateFailed {
-		return nil, ignore("answered before")
-	}
-	s := Settlement{Lane: d.Lane, Delivery: d.ID, State: StatePending, Adapter: d.Adapter}
-	if e.Choice != choiceSend {
-		s.State = StateCancelled
-	}
-	p := v.once(e.Event)
-	p.step.Settle = []Settlement{s}
-	p.reload = []Delivery{d}
 	return p, nil
 }

@@ -98,7 +98,7 @@ func (s *settled) contactLabel(c *Contact, l *Link, kind string) Label {
 	if d.Name == "" {
 		d.Name = fmt.Sprintf("%s %s", s.words.network(kind), c.ID)
 	}
-	return s.label(s.contact, c.Avatar, d)
+	return s.label(s.contact, s.picture(c.Avatar), d)
 }
 
 // labelsKept bounds the labels kept ready: about what talks within a few minutes.

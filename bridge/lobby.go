@@ -76,6 +76,9 @@ type RoomView struct {
 	Hello   string // what the customer said with the request
 	Remark  string
 	Tags    []string
+	Pinned  bool
+	Muted   bool
+	Window  string // what the other side's network allows now, in words; "" is no limit
 	Since   time.Time
 	Last    *Line // the newest line, if there is one
 	Verify  string

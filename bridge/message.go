@@ -74,6 +74,9 @@ func (m *Message) Apply(c Change) {
 			m.Reactions = append(m.Reactions, *c.Reaction)
 		}
 	}
+	if c.Publish {
+		m.Note = false
+	}
 	if c.Files != nil {
 		m.Files = c.Files
 	}

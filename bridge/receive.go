@@ -70,7 +70,8 @@ type plan struct {
 	stale MessageID // a message whose text at hand is old
 	lanes []LaneID  // where that text may be at hand
 
-	reload []Delivery // parked ones that are in their lanes again
+	reload  []Delivery // parked ones that are in their lanes again
+	refresh []LinkID   // links of which a member's room shows something that changes
 }
 
 func (b *Bridge) receive(ctx context.Context, adapter string, e Event) error {
@@ -78,11 +79,15 @@ func (b *Bridge) receive(ctx context.Context, adapter string, e Event) error {
 		b.typing(ctx, adapter, t)
 		return nil
 	}
+	if s, ok := e.(AccountState); ok {
+		return b.accountState(ctx, adapter, s)
+	}
 	for range replans {
 		p, err := b.plan(ctx, adapter, e)
 		if err != nil {
 			return err
 		}
+		b.refreshed(ctx, p)
 		out, err := b.commit(ctx, p.step)
 		if errors.Is(err, ErrStale) {
 			continue
@@ -144,6 +149,15 @@ type visit struct {
 	side Side
 	who  *Member // on the member side: the writer, nil if not bound
 	link *Link   // whom it is about, once chosen
+
+	guest guest // on the contact side: what the network says of the writer
+}
+
+// guest is what a network says of a customer who writes.
+type guest struct {
+	name   string
+	union  string
+	avatar File
 }
 
 // enter reads the room and finds out whose side it is.
@@ -232,6 +246,8 @@ func eventName(e Event) string {
 		return "left"
 	case Answered:
 		return "answered"
+	case AccountState:
+		return "account"
 	default:
 		return "unknown"
 	}

@@ -70,8 +70,8 @@ func (v *visit) mayWrite(ctx context.Context) (string, error) {
 
 // newcomer plans a customer whom no card brought: the contact, and a link with whom the rules or the
 // fallback name. Without either the customer waits, visibly, in a link with nobody.
-func (v *visit) newcomer(ctx context.Context, name string, assign MemberID) (*Contact, error) {
-	contact, err := v.contact(ctx, name)
+func (v *visit) newcomer(ctx context.Context, assign MemberID) (*Contact, error) {
+	contact, err := v.contact(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -85,18 +85,36 @@ func (v *visit) newcomer(ctx context.Context, name string, assign MemberID) (*Co
 	return contact, v.linkTo(ctx, contact, id, LinkActive)
 }
 
-// contact finds the customer behind the account, or makes one.
-func (v *visit) contact(ctx context.Context, name string) (*Contact, error) {
+// contact finds the customer behind the account, or makes one. An account of a human who is known from
+// another adapter by a union id is added to that contact.
+func (v *visit) contact(ctx context.Context) (*Contact, error) {
 	c, err := v.b.store.ContactOf(ctx, v.from)
-	if errors.Is(err, ErrNotFound) {
-		return &Contact{
-			ID: ContactID(NewID(v.now)), Name: Tidy(name, maxName), Accounts: []UserRef{v.from}, Since: v.now,
-		}, nil
-	}
-	if err != nil {
+	known := err == nil
+	if err != nil && !errors.Is(err, ErrNotFound) {
 		return nil, fmt.Errorf("read contact: %w", err)
 	}
-	if n := Tidy(name, maxName); n != "" && n != c.Name {
+	if u := v.guest.union; u != "" && len(u) <= maxIDBytes {
+		union := UserRef{UnionAdapter, UserID(u)}
+		same, err := v.b.store.ContactOf(ctx, union)
+		switch {
+		case err != nil && !errors.Is(err, ErrNotFound):
+			return nil, fmt.Errorf("read contact: %w", err)
+		case err == nil && !known:
+			c, known = same, true
+			c.Accounts = append(slices.Clone(c.Accounts), v.from)
+		case err != nil && known:
+			c.Accounts = append(slices.Clone(c.Accounts), union)
+		case err != nil:
+			c.Accounts = []UserRef{v.from, union}
+		}
+	}
+	if !known {
+		c.ID, c.Since = ContactID(NewID(v.now)), v.now
+		if len(c.Accounts) == 0 {
+			c.Accounts = []UserRef{v.from}
+		}
+	}
+	if n := Tidy(v.guest.name, maxName); n != "" {
 		c.Name = n
 	}
 	return &c, nil

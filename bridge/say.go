@@ -44,7 +44,11 @@ func (j *job) compose(ctx context.Context) ([]Draft, result, bool) {
 	if err != nil {
 		return nil, pending(err), false
 	}
-	return render(j.key(), as, prefix, text, files, reply, j.caps).drafts, result{}, true
+	drafts := render(j.key(), as, prefix, text, files, reply, j.caps).drafts
+	for i := range drafts {
+		drafts[i].Quiet = j.item.d.To == MemberSide && j.link != nil && j.link.Muted
+	}
+	return drafts, result{}, true
 }
 
 // voice is how the writer is named in the room, and what of it must stand in the text: all of it when
@@ -250,7 +254,7 @@ func (j *job) mark(ctx context.Context) result {
 	d := &j.item.d
 	var err error
 	if m, ok := j.adapter.(Marker); ok {
-		err = m.Mark(ctx, j.room.Room, j.record.Src, Fate{State: d.Fate, Reason: d.Text})
+		err = m.Mark(ctx, j.room.Room, j.record.Src, Fate{State: d.Fate, User: d.User, Reason: d.Text, Ask: d.Ask})
 	} else if r, ok := j.adapter.(Reader); ok && d.Fate == StateRead {
 		err = r.MarkRead(ctx, j.room.Room, j.record.Src)
 	}
@@ -274,11 +278,21 @@ func (j *job) notice(ctx context.Context, text string) result {
 
 // hint is said to one user alone, where the network can; elsewhere the room is theirs.
 func (j *job) hint(ctx context.Context) result {
-	h, ok := j.adapter.(Hinter)
-	if !ok {
-		return j.notice(ctx, j.item.d.Text)
+	a := Ask{Text: j.item.d.Text}
+	if j.item.d.Ask != nil {
+		a = *j.item.d.Ask
 	}
-	if err := h.Hint(ctx, j.room.Room, j.item.d.User, j.item.d.Text); err != nil {
+	h, ok := j.adapter.(Hinter)
+	if _, asks := j.adapter.(Asker); !ok && asks && len(a.Choices) > 0 {
+		return j.ask(ctx)
+	}
+	if !ok && a.Picture != "" {
+		a.Text += "\n" + a.Picture
+	}
+	if !ok {
+		return j.notice(ctx, a.Text)
+	}
+	if err := h.Hint(ctx, j.room.Room, j.item.d.User, a); err != nil {
 		return j.judge(err, nil, 0)
 	}
 	return result{state: StateSent}

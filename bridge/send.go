@@ -115,7 +115,7 @@ func (j *job) judge(err error, ids []MsgID, parts int) result {
 		r.state = StateFailed
 	case VerdictClosed:
 		r.state, r.reason, r.until = StateHeld, j.words().heldWindow, v.Until
-		r.touch = func(room *Room) { room.Sent = max(room.Sent, j.caps.Window.Messages) }
+		r.touch = func(room *Room) { room.Sent = max(room.Sent, room.allowed(j.caps.Window).Messages) }
 	case VerdictWait:
 		r.state, r.wait, r.account = StatePending, v.Wait, v.Account
 	case VerdictLogin:
@@ -136,23 +136,20 @@ func (j *job) openRoom(ctx context.Context) (bool, result) {
 	if !ok {
 		return true, held(j.words().heldNobody)
 	}
-	contact, err := j.b.store.Contact(ctx, j.link.Contact)
-	if err != nil {
-		return true, pending(fmt.Errorf("read contact: %w", err))
-	}
 	for _, account := range m.Accounts {
 		a, _, ok := j.b.adapter(account.Adapter)
 		opener, can := a.(Opener)
-		if !ok || !can {
+		if !ok || !can || j.b.absent.has(account) {
 			continue
 		}
 		if account.Adapter != j.dest {
 			return true, result{dest: account.Adapter}
 		}
-		label := j.set.contactLabel(&contact, j.link, j.b.networkOf(j.link.Rooms[ContactSide]))
-		room, err := opener.Open(ctx, Opening{
-			Key: j.link.ID.String(), Members: []UserID{account.User}, Title: label.Name, Label: label, State: j.link.State,
-		})
+		o, err := j.b.opening(ctx, j.set, j.link, account.User)
+		if err != nil {
+			return true, pending(err)
+		}
+		room, err := opener.Open(ctx, o)
 		if err != nil {
 			r := j.judge(fmt.Errorf("open a room: %w", err), nil, 0)
 			if r.state == StateFailed { // nobody can say anything to the member: that is for the operator

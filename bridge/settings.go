@@ -62,6 +62,8 @@ type settled struct {
 	commands  map[string]App
 	words     *phrases
 	allowFile func(typ string) bool
+	absent    *absent                  // members whose accounts are deactivated
+	picture   func(blob string) string // the address of a contact's picture
 	labels    struct {
 		sync.RWMutex
 		m map[labelKey]Label
@@ -172,7 +174,7 @@ func program(t string) bool {
 // serving is the member if there is one who may talk to customers now.
 func (s *settled) serving(id MemberID) (*Member, bool) {
 	m, ok := s.members[id]
-	if !ok || !m.Serves || m.State == MemberLeft {
+	if !ok || !m.Serves || m.State == MemberLeft || s.absent.gone(m) {
 		return nil, false
 	}
 	return m, true

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -94,7 +95,7 @@ func (j *job) step(ctx context.Context, r *result) (Step, bool) {
 	}
 	switch r.state {
 	case StateHeld:
-		s.Attempts = d.Attempts
+		s.Attempts, s.Hold = d.Attempts, d.Hold
 		if d.State == StateHeld && d.Reason == r.reason && mark == nil && r.touch == nil {
 			return step, false
 		}
@@ -116,9 +117,10 @@ func (j *job) step(ctx context.Context, r *result) (Step, bool) {
 // persist commits until it is done; false: the gateway stops.
 func (e *engine) persist(ctx context.Context, j *job, step Step, r result) bool {
 	for try := 0; ; try++ {
-		err := j.ledgerInto(ctx, &step, r.touch)
+		whole := step
+		err := j.ledgerInto(ctx, &whole, r.touch)
 		if err == nil {
-			_, err = e.b.commit(ctx, step)
+			_, err = e.b.commit(ctx, whole)
 		}
 		if err == nil {
 			j.set.Failpoint("deliver.settled")
@@ -158,6 +160,9 @@ func (j *job) ledgerInto(ctx context.Context, step *Step, touch func(*Room)) err
 	}
 	touch(&room)
 	step.Rooms = []Room{room}
+	if j.caps.Window.Open > 0 {
+		step.Deliveries = append(slices.Clone(step.Deliveries), j.b.refreshLinks(ctx, room.Links)...)
+	}
 	return nil
 }
 
@@ -212,12 +217,18 @@ func (b *Bridge) markOf(d *Delivery, rec *Record, f Fate) *Delivery {
 	}
 	_, marks := a.(Marker)
 	_, reads := a.(Reader)
-	words := b.set.Load().words
+	set := b.set.Load()
+	words := set.words
 	switch {
 	case marks, reads && f.State == StateRead:
-		back.Kind, back.Fate, back.Text = KindMark, f.State, f.Reason
+		back.Kind, back.Fate, back.Text, back.User = KindMark, f.State, f.Reason, rec.From.User
+		back.Ask = set.remedy(d, f)
 	case f.State == StateFailed:
 		back.Kind, back.Text = KindNotice, fmt.Sprintf(words.failed, excerpt(rec.Text, rec.Files), f.Reason)
+		if _, asks := a.(Asker); asks {
+			back.Kind, back.Ask = KindAsk, set.remedy(d, f)
+			back.Ask.Text, back.Text = back.Text, ""
+		}
 	case f.State == StateUnknown:
 		back.Kind, back.Text = KindNotice, fmt.Sprintf(words.unknownFate, excerpt(rec.Text, rec.Files))
 	default:

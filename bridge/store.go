@@ -86,6 +86,7 @@ type Change struct {
 	Reaction *Reaction // put on
 	Off      bool      // the Reaction is taken off
 	Files    []File    // replaces Files (after fetching)
+	Publish  bool      // a note becomes a message
 	State    State     // raises the record's state if it Beats the present one
 	Reason   string
 }

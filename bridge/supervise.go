@@ -25,6 +25,7 @@ type Health struct {
 	Since      time.Time
 	LastEvent  time.Time // zero: none since the start
 	Err        string    // what is wrong and what a person must do; "" when nothing is
+	Warnings   []string  // what is missing but can be done without
 	Waiting    int       // deliveries in memory that wait for this adapter
 }
 
@@ -91,7 +92,7 @@ func (b *Bridge) Health() []Health {
 		s.mu.Lock()
 		h := s.health
 		s.mu.Unlock()
-		h.Waiting = waiting[n]
+		h.Waiting, h.Warnings = waiting[n], b.warnings(n)
 		if h.Err == "" {
 			h.Err = b.engine.trouble(n)
 		}

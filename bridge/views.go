@@ -186,7 +186,10 @@ func (y *lobby) roomView(ctx context.Context, l *Link, side Side, ref RoomRef) (
 			return v, err
 		}
 		v.Other = set.contactLabel(&c, l, v.Network)
-		v.Hello, v.Remark, v.Tags = l.Hello, l.Remark, l.Tags
+		v.Hello, v.Remark, v.Tags, v.Pinned, v.Muted = l.Hello, l.Remark, l.Tags, l.Pinned, l.Muted
+		if v.Window, err = y.b.windowText(ctx, set, l); err != nil {
+			return v, err
+		}
 		if l.State == LinkAsked {
 			v.AskID = askLink + l.ID.String()
 		}

@@ -5,6 +5,7 @@ import "fmt"
 // phrases are what the gateway itself says in chats, in one language.
 type phrases struct {
 	networks map[string]string
+	names    map[string]string // of networks
 	states   map[LinkState]string
 
 	memberFull     string
@@ -33,7 +34,8 @@ type phrases struct {
 	stopped        string
 	cardClosed     string
 	unknownCommand string // command
-	help           string
+	help           string // to a customer
+	helpMember     string
 	failed         string // excerpt, reason
 	unknownFate    string // excerpt
 	cannotRecall   string // excerpt
@@ -56,7 +58,16 @@ type phrases struct {
 	closedLink     string
 	sendOld        string // excerpt
 	sendNow        string
+	sendAgain      string
+	sendLater      string // when the other side writes again
+	sendNote       string
 	drop           string
+	noteEmpty      string
+	settledAlready string
+	onTheWire      string
+	windowOpen     string // network, until
+	windowCount    string // network, left, of, until
+	windowClosed   string // network
 }
 
 func phrasesOf(language string) *phrases {
@@ -71,6 +82,9 @@ var english = phrases{
 	networks: map[string]string{
 		"wechat": "WeChat contact", "wechatkf": "WeChat contact", "webchat": "web contact", "telegram": "Telegram contact",
 		"whatsapp": "WhatsApp contact", "line": "LINE contact", "": "contact",
+	},
+	names: map[string]string{
+		"wechat": "WeChat", "wechatkf": "WeChat", "webchat": "Web", "telegram": "Telegram", "whatsapp": "WhatsApp", "line": "LINE",
 	},
 	states: map[LinkState]string{
 		LinkAsked: "waiting", LinkActive: "accepted", LinkEnded: "ended", LinkHandedOver: "handed over",
@@ -95,13 +109,15 @@ var english = phrases{
 	unbound:        "This was not sent: your account is not bound to a member. Ask your administrator to add it under members: in the config.",
 	notYours:       "This was not sent: this customer belongs to a colleague.",
 	noCustomerHere: "No customer is in this chat. Write /help to see what you can do.",
-	noteHint:       "Internal note: the customer does not see threads.",
+	noteHint:       "Internal note: the customer does not see this.",
 	ended:          "This conversation has ended. Open the card again to start a new one.",
 	endedByOther:   "%s has ended the conversation.",
 	stopped:        "You have ended the conversation with %s.",
 	cardClosed:     "This card is not valid any more. Ask for a new one.",
 	unknownCommand: "Not sent: %s is not a command. For a text that begins with a slash, write two.",
-	help:           "/to NAME chooses who is meant · /who says who this is · /accept, /decline answer a request · /stop ends the conversation",
+	help:           "/to NAME chooses who is meant · /who says who this is · /contacts lists them · /stop ends the conversation",
+	helpMember: "/to NAME chooses who is meant · /who says who this is · /contacts lists your customers · /accept, /decline answer a request · " +
+		"/note TEXT keeps an internal note",
 	failed:         "Not delivered: “%s” (%s)",
 	unknownFate:    "It is not known whether this arrived: “%s”. Look before you send it again.",
 	cannotRecall:   "The other side's network cannot take back “%s”.",
@@ -124,7 +140,16 @@ var english = phrases{
 	closedLink:     "the conversation has ended",
 	sendOld:        "This has waited for more than a day: “%s”. Shall it still be sent?",
 	sendNow:        "Send",
+	sendAgain:      "Send again",
+	sendLater:      "Send when they write again",
+	sendNote:       "Send to customer",
 	drop:           "Do not send",
+	noteEmpty:      "Write the note after /note.",
+	settledAlready: "This was dealt with already.",
+	onTheWire:      "It is being sent right now; look again in a moment.",
+	windowOpen:     "%s · open until %s",
+	windowCount:    "%s · %d of %d messages left · until %s",
+	windowClosed:   "%s · closed until the customer writes again",
 }
 
 //nolint:gochecknoglobals // as english
@@ -132,6 +157,9 @@ var chinese = phrases{
 	networks: map[string]string{
 		"wechat": "微信联系人", "wechatkf": "微信联系人", "webchat": "网页联系人", "telegram": "Telegram 联系人",
 		"whatsapp": "WhatsApp 联系人", "line": "LINE 联系人", "": "联系人",
+	},
+	names: map[string]string{
+		"wechat": "微信", "wechatkf": "微信", "webchat": "网页", "telegram": "Telegram", "whatsapp": "WhatsApp", "line": "LINE",
 	},
 	states: map[LinkState]string{
 		LinkAsked: "待接受", LinkActive: "已接受", LinkEnded: "已结束", LinkHandedOver: "已交接",
@@ -162,7 +190,8 @@ var chinese = phrases{
 	stopped:        "您已结束与 %s 的对话。",
 	cardClosed:     "该名片已失效，请向对方索取新的名片。",
 	unknownCommand: "未发送：%s 不是命令。要发送以斜杠开头的文字，请输入两个斜杠。",
-	help:           "/to 姓名：选择对话对象 · /who：查看对方身份 · /accept、/decline：接受或拒绝请求 · /stop：结束对话",
+	help:           "/to 姓名：选择对话对象 · /who：查看对方身份 · /contacts：查看联系人 · /stop：结束对话",
+	helpMember:     "/to 姓名：选择对话对象 · /who：查看对方身份 · /contacts：查看客户列表 · /accept、/decline：接受或拒绝请求 · /note 内容：内部备注",
 	failed:         "未送达：“%s”（%s）",
 	unknownFate:    "无法确认是否送达：“%s”。重新发送前请先核实。",
 	cannotRecall:   "对方的网络不支持撤回“%s”。",
@@ -185,7 +214,16 @@ var chinese = phrases{
 	closedLink:     "对话已结束",
 	sendOld:        "这条消息已等待超过一天：“%s”，还要发送吗？",
 	sendNow:        "发送",
+	sendAgain:      "重新发送",
+	sendLater:      "等对方再次发言时发送",
+	sendNote:       "发送给客户",
 	drop:           "不发送",
+	noteEmpty:      "请在 /note 后输入备注内容。",
+	settledAlready: "该消息已处理。",
+	onTheWire:      "正在发送，请稍后再看。",
+	windowOpen:     "%s · 可发送至 %s",
+	windowCount:    "%s · 还可发 %d/%d 条 · 至 %s",
+	windowClosed:   "%s · 已关闭，等待客户再次发来消息",
 }
 
 // network names a kind of network and what a contact is to it.
@@ -194,6 +232,14 @@ func (p *phrases) network(kind string) string {
 		return n
 	}
 	return p.networks[""]
+}
+
+// networkName is what a kind of network is called.
+func (p *phrases) networkName(kind string) string {
+	if n, ok := p.names[kind]; ok {
+		return n
+	}
+	return kind
 }
 
 // size prints bytes for people.

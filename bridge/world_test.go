@@ -141,6 +141,7 @@ type office struct {
 	*net
 	asks   []bridge.Ask
 	hints  []string
+	offers []bridge.Ask
 	opened []bridge.Opening
 	marks  map[bridge.MsgID][]string
 }
@@ -198,10 +199,11 @@ func (o *office) Mark(_ context.Context, _ bridge.RoomID, m bridge.MsgID, f brid
 	return nil
 }
 
-func (o *office) Hint(_ context.Context, _ bridge.RoomID, u bridge.UserID, text string) error {
+func (o *office) Hint(_ context.Context, _ bridge.RoomID, u bridge.UserID, a bridge.Ask) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.hints = append(o.hints, string(u)+": "+text)
+	o.hints = append(o.hints, string(u)+": "+a.Text)
+	o.offers = append(o.offers, a)
 	return nil
 }
 

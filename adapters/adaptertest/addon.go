@@ -18,7 +18,9 @@ func addonChecks() []Check {
 		{"reader", with(checkReader)},
 		{"marker", with(checkMarker)},
 		{"opener", with(checkOpener)},
+		{"updater", with(checkUpdater)},
 		{"hinter", with(checkHinter)},
+		{"hinter/buttons", with(checkHintButtons)},
 		{"asker", with(checkAsker)},
 		{"inviter", with(checkInviter)},
 	}
@@ -162,10 +164,70 @@ func checkOpener(r *rig, o bridge.Opener) {
 	r.shown(room, text)
 }
 
+// An update changes what the room shows of its contact, in place.
+func checkUpdater(r *rig, u bridge.Updater) {
+	o, ok := r.adapter.(bridge.Opener)
+	if !ok {
+		r.Fatalf("an updater must be an opener")
+	}
+	r.start()
+	_, user := r.net.Room()
+	wish := bridge.Opening{
+		Key: "link-" + r.text(), Members: []bridge.UserID{user}, Title: "张三", Label: bridge.Label{Name: "张三", Text: "张三 · 微信联系人"},
+		State: bridge.LinkActive,
+	}
+	room, err := o.Open(r.ctx(), wish)
+	r.must("open", err)
+	wish.Remark, wish.Tags, wish.Window = "喜欢喝茶 <&*_", []string{"vip"}, "微信 · 还可发 2/5 条"
+	r.must("update", u.Update(r.ctx(), room, wish))
+	shows := func(v View, words ...string) bool {
+		return !slices.ContainsFunc(words, func(w string) bool { return !strings.Contains(v.Board, w) })
+	}
+	r.eventually(room, "the room must show remark, tags and window", func(v View) bool {
+		return shows(v, "张三 · 微信联系人", "喜欢喝茶", "vip", "还可发 2/5 条")
+	})
+	lines := len(r.net.View(room).Lines)
+	wish.Remark, wish.Window = "", "微信 · 还可发 1/5 条"
+	r.must("update", u.Update(r.ctx(), room, wish))
+	r.must("update twice", u.Update(r.ctx(), room, wish))
+	r.eventually(room, "the room must show the new window and no remark", func(v View) bool {
+		return shows(v, "还可发 1/5 条") && !strings.Contains(v.Board, "喜欢喝茶") && !strings.Contains(v.Board, "2/5")
+	})
+	if n := len(r.net.View(room).Lines); n > lines {
+		r.Errorf("an update says something: %d messages, then %d", lines, n)
+	}
+}
+
+// A hint may offer something; what is pressed comes back. Where a hint cannot have buttons none are shown.
+func checkHintButtons(r *rig, h bridge.Hinter) {
+	room, user := r.ready()
+	q := bridge.Ask{ID: "note-" + r.text(), Text: r.text(), Choices: []bridge.Choice{{ID: "send", Label: "发送给客户", Style: "primary"}}}
+	r.must("hint", h.Hint(r.ctx(), room, user, q))
+	var msg bridge.MsgID
+	offers := false
+	r.eventually(room, "only "+string(user)+" must see the hint", func(v View) bool {
+		for _, l := range v.Lines {
+			if strings.Contains(l.Text, q.Text) && l.To == user {
+				msg, offers = l.Msg, slices.Equal(l.Choices, []string{"发送给客户"})
+				return true
+			}
+		}
+		return false
+	})
+	if !offers {
+		r.Skipf("hints have no buttons here")
+	}
+	r.do(Act{Verb: Press, Room: room, User: user, Msg: msg, Choice: "send"})
+	r.await("the answer", func(e bridge.Event) bool {
+		x, ok := e.(bridge.Answered)
+		return ok && x.Room == room && x.User == user && x.Ask == q.ID && x.Choice == "send"
+	})
+}
+
 func checkHinter(r *rig, h bridge.Hinter) {
 	room, user := r.ready()
 	text := r.text()
-	r.must("hint", h.Hint(r.ctx(), room, user, text))
+	r.must("hint", h.Hint(r.ctx(), room, user, bridge.Ask{Text: text}))
 	r.eventually(room, "only "+string(user)+" must see the hint", func(v View) bool {
 		return slices.ContainsFunc(v.Lines, func(l Line) bool { return l.Text == text && l.To == user })
 	})

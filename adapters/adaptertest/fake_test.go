@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http/httptest"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -105,6 +106,8 @@ func (n *network) View(room bridge.RoomID) adaptertest.View {
 	var v adaptertest.View
 	v.Title, v.Members = n.Title(room)
 	v.Typed = n.Typed(room)
+	o := n.Shows(room)
+	v.Board = strings.Join(append([]string{o.Label.Text, o.Remark, o.Window}, o.Tags...), "\n")
 	for _, m := range n.Messages(room) {
 		l := adaptertest.Line{Msg: m.ID, Mine: m.User == "", Name: m.Name, Text: m.Text, ReplyTo: m.ReplyTo, Deleted: m.Deleted, To: m.To}
 		for _, f := range m.Files {

@@ -104,6 +104,7 @@ type Upload struct {
 type View struct {
 	Lines   []Line // oldest first
 	Title   string
+	Board   string // what the room shows of its contact beside what was said; "" is nothing
 	Members []bridge.UserID
 	Typed   int          // how often the account was seen writing
 	Read    bridge.MsgID // the newest message that the account has read

@@ -24,6 +24,7 @@ type whole interface {
 	bridge.Reader
 	bridge.Marker
 	bridge.Opener
+	bridge.Updater
 	bridge.Hinter
 	bridge.Asker
 	bridge.Fetcher
@@ -116,12 +117,22 @@ func (s *spoiled) Open(ctx context.Context, o bridge.Opening) (bridge.RoomID, er
 	return s.whole.Open(ctx, o)
 }
 
-func (s *spoiled) Hint(ctx context.Context, room bridge.RoomID, user bridge.UserID, text string) error {
+func (s *spoiled) Update(ctx context.Context, room bridge.RoomID, o bridge.Opening) error {
+	if s.bug == "shows what was" {
+		return nil
+	}
+	return s.whole.Update(ctx, room, o)
+}
+
+func (s *spoiled) Hint(ctx context.Context, room bridge.RoomID, user bridge.UserID, a bridge.Ask) error {
 	if s.bug == "hints to everybody" {
-		_, err := s.whole.Send(ctx, room, bridge.Draft{Text: text})
+		_, err := s.whole.Send(ctx, room, bridge.Draft{Text: a.Text})
 		return err
 	}
-	return s.whole.Hint(ctx, room, user, text)
+	if s.bug == "offers another thing" {
+		a.ID = "another"
+	}
+	return s.whole.Hint(ctx, room, user, a)
 }
 
 func (s *spoiled) Ask(ctx context.Context, room bridge.RoomID, key string, a bridge.Ask) ([]bridge.MsgID, error) {
@@ -188,7 +199,7 @@ func (n spoiledNetwork) Config() bridge.Config {
 
 func (n spoiledNetwork) Facts() adaptertest.Facts {
 	f := n.network.Facts()
-	f.Patience = 500 * time.Millisecond
+	f.Patience = 2 * time.Second
 	return f
 }
 
@@ -209,6 +220,8 @@ func TestSpoiledAddonsAreCaught(t *testing.T) {
 		{"marks all alike", "marker", "unlike the others"},
 		{"opens a new room each time", "opener", "has the rooms"},
 		{"hints to everybody", "hinter", "must see the hint"},
+		{"shows what was", "updater", "must show remark"},
+		{"offers another thing", "hinter/buttons", "the answer did not come"},
 		{"mixes up the question", "asker", "the answer did not come"},
 		{"fetches nothing", "files/heard", "fetched 0 bytes"},
 		{"finds nothing", "verdict/lost answer is found", "find:"},
@@ -217,6 +230,7 @@ func TestSpoiledAddonsAreCaught(t *testing.T) {
 		{"invites to the same place", "inviter", "the same address"},
 	} {
 		t.Run(c.bug+"/"+c.check, func(t *testing.T) {
+			t.Parallel()
 			rec := &recorder{ctx: t.Context()}
 			net := spoiledNetwork{newNetwork(t, fake.Full, true), c.bug}
 			rec.run(func() { check(t, c.check).Run(rec, fake.Kind(), net) })

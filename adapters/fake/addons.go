@@ -25,6 +25,7 @@ func (a *core) as(profile string) bridge.Adapter {
 			reader{a},
 			marker{a},
 			opener{a},
+			updater{a},
 			hinter{a},
 			asker{a},
 			fetcher{a},
@@ -51,6 +52,7 @@ type full struct {
 	reader
 	marker
 	opener
+	updater
 	hinter
 	asker
 	fetcher
@@ -161,15 +163,22 @@ type opener struct{ at *core }
 
 // Open makes, or finds, the room of a link.
 func (o opener) Open(ctx context.Context, w bridge.Opening) (bridge.RoomID, error) {
-	got, err := o.at.link.call(ctx, &call{Op: opOpen, Key: w.Key, Name: w.Title, Text: w.Label.Text, Members: w.Members})
+	got, err := o.at.link.call(ctx, &call{Op: opOpen, Key: w.Key, Name: w.Title, Text: w.Label.Text, Members: w.Members, Opening: w})
 	return got.Room, err
+}
+
+type updater struct{ at *core }
+
+// Update brings what a room shows of its contact up to date.
+func (u updater) Update(ctx context.Context, room bridge.RoomID, o bridge.Opening) error {
+	return u.at.do(ctx, &call{Op: opUpdate, Room: room, Opening: o})
 }
 
 type hinter struct{ at *core }
 
 // Hint says something to one user alone.
-func (h hinter) Hint(ctx context.Context, room bridge.RoomID, user bridge.UserID, text string) error {
-	return h.at.do(ctx, &call{Op: opHint, Room: room, User: user, Text: text})
+func (h hinter) Hint(ctx context.Context, room bridge.RoomID, user bridge.UserID, a bridge.Ask) error {
+	return h.at.do(ctx, &call{Op: opHint, Room: room, User: user, Text: a.Text, Ask: &a})
 }
 
 type asker struct{ at *core }

@@ -95,7 +95,15 @@ func (n *Network) touch(r *room, c *call) (answer, <-chan struct{}, *refusal) {
 		if !slices.Contains(r.members, c.User) {
 			return answer{}, nil, no(http.StatusNotFound, "no_such_member")
 		}
-		n.put(r, &Message{To: c.User, Text: c.Text})
+		m := &Message{To: c.User, Text: c.Text}
+		if c.Ask != nil && len(c.Ask.Choices) > 0 {
+			m.Ask = c.Ask
+		}
+		n.put(r, m)
+		return answer{}, nil, nil
+	case opUpdate:
+		r.title, r.shows = c.Opening.Title, c.Opening
+		r.add(c.Opening.Members)
 		return answer{}, nil, nil
 	case opFind:
 		if m := r.keys[c.Key]; m != nil {
@@ -226,7 +234,7 @@ func (n *Network) open(c *call) answer {
 		n.opened[c.Key] = id
 	}
 	r := n.room(id)
-	r.title = c.Name
+	r.title, r.shows = c.Name, c.Opening
 	r.add(c.Members)
 	return answer{Room: id}
 }

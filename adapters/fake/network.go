@@ -104,6 +104,7 @@ type Network struct {
 type room struct {
 	id       bridge.RoomID
 	title    string
+	shows    bridge.Opening // of the contact, at the top
 	members  []bridge.UserID
 	messages []*Message
 	index    map[bridge.MsgID]*Message
@@ -208,6 +209,16 @@ func (n *Network) Title(id bridge.RoomID) (string, []bridge.UserID) {
 		return r.title, slices.Clone(r.members)
 	}
 	return "", nil
+}
+
+// Shows is what a room of a link shows of its contact.
+func (n *Network) Shows(id bridge.RoomID) bridge.Opening {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if r := n.rooms[id]; r != nil {
+		return r.shows
+	}
+	return bridge.Opening{}
 }
 
 // Typed counts how often the account has shown that it is writing.

@@ -31,6 +31,7 @@ type call struct {
 	Fate    bridge.Fate     `json:"fate,omitzero"`
 	Ask     *bridge.Ask     `json:"ask,omitempty"`
 	Members []bridge.UserID `json:"members,omitempty"`
+	Opening bridge.Opening  `json:"opening,omitzero"`
 	After   uint64          `json:"after,omitempty"`
 }
 
@@ -45,6 +46,7 @@ const (
 	opMark   = "mark"
 	opOpen   = "open"
 	opHint   = "hint"
+	opUpdate = "update"
 	opAsk    = "ask"
 	opFetch  = "fetch"
 	opFind   = "find"

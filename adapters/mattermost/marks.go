@@ -149,12 +149,12 @@ func (a *adapter) borne(ctx context.Context, post string) ([]string, error) {
 }
 
 // Hint says something to one user alone.
-func (a *adapter) Hint(ctx context.Context, room bridge.RoomID, user bridge.UserID, text string) error {
+func (a *adapter) Hint(ctx context.Context, room bridge.RoomID, user bridge.UserID, q bridge.Ask) error {
 	p, err := a.user(ctx, user)
 	if err != nil {
 		return err
 	}
-	return a.whisper(ctx, room, p.user.Id, harmless(bridge.EscapeMarkdown(text)))
+	return a.whisper(ctx, room, p.user.Id, harmless(bridge.EscapeMarkdown(q.Text)))
 }
 
 // whisper says something to one user alone: in the channel, where the bot may, else in its own chat with them.

@@ -322,13 +322,13 @@ func (a *adapter) unmark(ctx context.Context, room bridge.RoomID, msg bridge.Msg
 }
 
 // Hint says something to one user alone; in the app's own chat with them where they are not in the room.
-func (a *adapter) Hint(ctx context.Context, room bridge.RoomID, user bridge.UserID, text string) error {
+func (a *adapter) Hint(ctx context.Context, room bridge.RoomID, user bridge.UserID, q bridge.Ask) error {
 	place, _, err := a.whereabouts(ctx, room)
 	if err != nil {
 		return err
 	}
 	channel, thread := split(place)
-	opts := []slackapi.MsgOption{slackapi.MsgOptionText(escape(text), false), slackapi.MsgOptionTS(thread), stamp("hint")}
+	opts := []slackapi.MsgOption{slackapi.MsgOptionText(escape(q.Text), false), slackapi.MsgOptionTS(thread), stamp("hint")}
 	_, err = a.api.PostEphemeralContext(ctx, channel, string(user), opts...)
 	if is(err, "user_not_in_channel", "channel_not_found", "not_in_channel", "is_archived") {
 		if channel, err = a.direct(ctx, []bridge.UserID{user}); err == nil {

@@ -187,7 +187,7 @@ func TestHintElsewhere(t *testing.T) {
 	room, _ := w.Room()
 	_, other := w.Room()
 	r := newRig(t, w)
-	if err := r.core.Hint(t.Context(), room, other, "not for you"); err != nil {
+	if err := r.core.Hint(t.Context(), room, other, bridge.Ask{Text: "not for you"}); err != nil {
 		t.Fatal(err)
 	}
 	w.mu.Lock()

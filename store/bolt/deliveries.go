@@ -72,7 +72,7 @@ func encodeDelivery(d *bridge.Delivery) []byte {
 	text(e, d.User)
 	text(e, d.Fate)
 	e.byte(byte(d.To))
-	e.bools(d.Off, d.Begun, d.Ask != nil)
+	e.bools(d.Off, d.Begun, d.Ask != nil, d.Hold, d.Ask != nil && d.Ask.Picture != "")
 	e.time(d.At)
 	text(e, d.Reason)
 	e.int(int64(d.Attempts))
@@ -89,6 +89,9 @@ func encodeDelivery(d *bridge.Delivery) []byte {
 			text(e, c.Label)
 			text(e, c.Style)
 		}
+		if a.Picture != "" {
+			text(e, a.Picture)
+		}
 	}
 	return e.b
 }
@@ -104,8 +107,8 @@ func decodeDelivery(id bridge.DeliveryID, b []byte) (bridge.Delivery, error) {
 		Kind: readText[bridge.DeliveryKind](d), Room: decodeRef(d), Text: readText[string](d),
 		User: readText[bridge.UserID](d), Fate: readText[bridge.State](d), To: bridge.Side(d.byte()),
 	}
-	var asks bool
-	d.bools(&x.Off, &x.Begun, &asks)
+	var asks, pictured bool
+	d.bools(&x.Off, &x.Begun, &asks, &x.Hold, &pictured)
 	x.At, x.Reason, x.Attempts = d.time(), readText[string](d), int(d.int())
 	x.Sent, x.Parts, x.Settled = readTexts[bridge.MsgID](d), int(d.int()), d.time()
 	x.Adapter = readText[string](d)
@@ -114,6 +117,9 @@ func decodeDelivery(id bridge.DeliveryID, b []byte) (bridge.Delivery, error) {
 		x.Ask.Choices = readList(d, func(d *decoder) bridge.Choice {
 			return bridge.Choice{ID: readText[string](d), Label: readText[string](d), Style: readText[string](d)}
 		})
+		if pictured {
+			x.Ask.Picture = readText[string](d)
+		}
 	}
 	return x, d.end()
 }

@@ -1,6 +1,8 @@
 package bolt
 
 import (
+	"time"
+
 	"github.com/hutong-im/hutong/bridge"
 )
 
@@ -101,7 +103,15 @@ func encodeRoom(r *bridge.Room, rev uint64) []byte {
 	e.uint(uint64(r.Said))
 	e.time(r.LastIn)
 	e.int(int64(r.Sent))
-	e.bools(r.Noted)
+	granted := r.Window != bridge.Window{}
+	e.bools(false, r.Noted != "", granted) // the first was once all that was kept of Noted
+	if r.Noted != "" {
+		text(e, r.Noted)
+	}
+	if granted {
+		e.int(int64(r.Window.Open))
+		e.int(int64(r.Window.Messages))
+	}
 	return e.b
 }
 
@@ -113,7 +123,14 @@ func decodeRoom(ref bridge.RoomRef, b []byte) (bridge.Room, error) {
 	r.Side = bridge.Side(d.byte())
 	r.Current, r.Said = bridge.LinkID(d.uint()), bridge.LinkID(d.uint())
 	r.LastIn, r.Sent = d.time(), int(d.int())
-	d.bools(&r.Noted)
+	var old, noted, granted bool
+	d.bools(&old, &noted, &granted)
+	if noted {
+		r.Noted = readText[bridge.MsgID](d)
+	}
+	if granted {
+		r.Window = bridge.Window{Open: time.Duration(d.int()), Messages: int(d.int())}
+	}
 	return r, d.end()
 }
 

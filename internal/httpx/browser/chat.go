@@ -212,7 +212,7 @@ func (c *Chat) Mark(ctx context.Context, room bridge.RoomID, msg bridge.MsgID, f
 }
 
 // Hint says something to the room's user alone; it is gone when the page is closed.
-func (c *Chat) Hint(ctx context.Context, room bridge.RoomID, user bridge.UserID, text string) error {
+func (c *Chat) Hint(ctx context.Context, room bridge.RoomID, user bridge.UserID, a bridge.Ask) error {
 	u, err := userOf(room)
 	if err != nil {
 		return err
@@ -220,7 +220,7 @@ func (c *Chat) Hint(ctx context.Context, room bridge.RoomID, user bridge.UserID,
 	if u != user {
 		return bridge.Permanent(fmt.Errorf("user %q is not in room %q", user, room))
 	}
-	text, _ = cutText(text)
+	text, _ := cutText(strings.TrimSuffix(a.Text+"\n"+a.Picture, "\n"))
 	return c.publish(ctx, room, "hint", lineEvent{Room: room, Text: text})
 }
 
