@@ -66,8 +66,7 @@ func (c *Callback) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (c *Callback) post(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxBody))
 	if err != nil {
-		var large *http.MaxBytesError
-		if errors.As(err, &large) {
+		if _, is := errors.AsType[*http.MaxBytesError](err); is {
 			err = bridge.ErrTooLarge
 		} else {
 			err = ErrMalformed // cut off; nobody is there to read the answer
@@ -122,7 +121,7 @@ func (c *Callback) answer(ctx context.Context, w http.ResponseWriter, p Push, an
 // plain writes just these bytes: no newline, no mark.
 func plain(w http.ResponseWriter, text []byte) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	_, _ = w.Write(text) // the network is gone; it pushes again
+	_, _ = w.Write(text) //nolint:gosec // plain text, not a page; an error means that the network is gone
 }
 
 // refuse answers and logs what did not come through the envelope. The answer says no more than the status:

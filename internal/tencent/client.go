@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -68,22 +69,17 @@ func (c *Client) withToken(ctx context.Context, path string, call func(token str
 		}
 		err := call(token)
 		var e *Error
-		if err == nil || c.Tokens == nil || !errors.As(err, &e) || !e.tokenRefused() {
+		if err == nil || c.Tokens == nil || !errors.As(err, &e) || !e.tokenRefused() || try > 0 {
 			return err
 		}
 		c.Tokens.Drop(ctx, token)
-		if try > 0 {
-			return err
-		}
 	}
 }
 
 // address puts the token into the query, where the networks want it. Nothing may quote an address.
 func (c *Client) address(path string, query url.Values, token string) string {
 	q := url.Values{}
-	for k, v := range query {
-		q[k] = v
-	}
+	maps.Copy(q, query)
 	if token != "" {
 		q.Set("access_token", token)
 	}

@@ -248,8 +248,8 @@ type cdata struct {
 	Text string `xml:",cdata"`
 }
 
-// MarshalText makes it a string in JSON.
-func (c cdata) MarshalText() ([]byte, error) { return []byte(c.Text), nil }
+// MarshalJSON makes it a string in JSON.
+func (c cdata) MarshalJSON() ([]byte, error) { return httpx.EncodeJSON(c.Text) }
 
 func isJSON(body []byte) bool {
 	return bytes.HasPrefix(bytes.TrimLeft(body, " \t\r\n\ufeff"), []byte("{"))
