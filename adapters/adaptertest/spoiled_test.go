@@ -1,10 +1,10 @@
 package adaptertest_test
 
 import (
-	"bytes"
 	"context"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -42,23 +42,22 @@ type spoiled struct {
 func (s *spoiled) Hook() http.Handler {
 	h := s.whole.Hook()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if s.bug != "answers 200 whatever happened" {
+		switch s.bug {
+		case "answers 200 whatever happened":
+			h.ServeHTTP(httptest.NewRecorder(), r)
+			w.WriteHeader(http.StatusOK)
+		case "welcomes forgeries": // what was not forged is answered as it should be
+			rec := httptest.NewRecorder()
+			h.ServeHTTP(rec, r)
+			if rec.Code == http.StatusUnauthorized || rec.Code == http.StatusForbidden {
+				rec.Code = http.StatusOK
+			}
+			w.WriteHeader(rec.Code)
+		default:
 			h.ServeHTTP(w, r)
-			return
 		}
-		body, _ := io.ReadAll(r.Body)
-		r.Body = io.NopCloser(bytes.NewReader(body))
-		h.ServeHTTP(nowhere{}, r)
-		w.WriteHeader(http.StatusOK)
 	})
 }
-
-// nowhere loses an answer.
-type nowhere struct{}
-
-func (nowhere) Header() http.Header         { return http.Header{} }
-func (nowhere) Write(b []byte) (int, error) { return len(b), nil }
-func (nowhere) WriteHeader(int)             {}
 
 func (s *spoiled) Send(ctx context.Context, to bridge.RoomID, d bridge.Draft) ([]bridge.MsgID, error) {
 	switch s.bug {
@@ -199,14 +198,17 @@ func (n spoiledNetwork) Config() bridge.Config {
 
 func (n spoiledNetwork) Facts() adaptertest.Facts {
 	f := n.network.Facts()
-	f.Patience = 2 * time.Second
+	f.Patience = time.Second
 	return f
 }
 
 func TestSpoiledAddonsAreCaught(t *testing.T) {
-	for _, c := range []struct{ bug, check, says string }{
+	for _, c := range []struct {
+		bug, check string
+		says       string // part of what the suite says
+	}{
 		{"answers 200 whatever happened", "hear/again after an error", "did not come"},
-		{"answers 200 whatever happened", "hook/forged", "answers 200"},
+		{"welcomes forgeries", "hook/forged", "answers 200"},
 		{"loses replies", "say/reply", "it answers"},
 		{"loses names", "say/names", "name shown"},
 		{"loses keys", "say/same key twice", "then"},
@@ -230,7 +232,6 @@ func TestSpoiledAddonsAreCaught(t *testing.T) {
 		{"invites to the same place", "inviter", "the same address"},
 	} {
 		t.Run(c.bug+"/"+c.check, func(t *testing.T) {
-			t.Parallel()
 			rec := &recorder{ctx: t.Context()}
 			net := spoiledNetwork{newNetwork(t, fake.Full, true), c.bug}
 			rec.run(func() { check(t, c.check).Run(rec, fake.Kind(), net) })
