@@ -128,7 +128,7 @@ func (j *job) prepare(ctx context.Context) (bool, result) {
 		}
 	}
 	if d.Hold {
-		if again, err := j.b.answeredSince(ctx, d.Link, d.Settled); err != nil {
+		if again, err := j.b.answeredSince(ctx, d.Link, d.At); err != nil {
 			return true, pending(err)
 		} else if !again {
 			return true, held(j.words().heldWindow)

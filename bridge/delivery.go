@@ -69,6 +69,9 @@ type LaneID uint64
 // LinkLane is the lane that carries what goes to one side of a link.
 func LinkLane(l LinkID, to Side) LaneID { return LaneID(uint64(l)<<1 | uint64(to)) }
 
+// holdLane is the lane of what a writer holds back until the other side writes again: it stops nothing else.
+func holdLane(l LinkID) LaneID { return RoomLane(RoomRef{Room: "hold\x00" + RoomID(l.String())}) }
+
 // RoomLane is the lane of a room that carries no link. The top bit tells it from a link's lane.
 func RoomLane(r RoomRef) LaneID {
 	h := fnv.New64a()
@@ -120,8 +123,8 @@ type Choice struct {
 
 // Settlement is what became of a delivery. A pending or held one stays in its lane with the new facts;
 // a final one leaves it: sent and cancelled are forgotten but for the copies and the message's state,
-// failed and unknown are parked, to be listed and tried again. Pending, held or cancelled takes a parked
-// one out again: back into its lane under its old id, or away.
+// failed and unknown are parked, to be listed and tried again. Pending or cancelled takes a parked one
+// out again: back into its lane under its old id, or away.
 //
 // When the delivery's kind is KindSay, the message's state and reason become those of the settlement if
 // the state Beats the present one.
@@ -132,7 +135,6 @@ type Settlement struct {
 	Reason   string
 	Adapter  string
 	Attempts int
-	Hold     bool // as Delivery.Hold
 	Begun    bool
 	Sent     []MsgID // so far; only while State is not final
 	Parts    int     // how many parts Sent stands for
@@ -144,6 +146,6 @@ type Settlement struct {
 // Apply writes the settlement's facts into the delivery. Every store uses it, so that they agree.
 func (d *Delivery) Apply(s Settlement, now time.Time) {
 	d.State, d.Reason, d.Adapter = s.State, s.Reason, s.Adapter
-	d.Attempts, d.Hold, d.Begun, d.Sent, d.Parts = s.Attempts, s.Hold, s.Begun, s.Sent, s.Parts
+	d.Attempts, d.Begun, d.Sent, d.Parts = s.Attempts, s.Begun, s.Sent, s.Parts
 	d.Settled = now
 }

@@ -61,11 +61,11 @@ func (v *visit) answeredFate(ctx context.Context, id DeliveryID, e Answered) (*p
 	case choiceSend:
 		s.State, s.Sent, s.Parts = StatePending, d.Sent, d.Parts
 	case choiceHold:
-		s.State, s.Sent, s.Parts = StateHeld, d.Sent, d.Parts
-		s.Hold, s.Reason = true, v.set.words.heldWindow
-		if m := v.b.markFor(ctx, d, Fate{State: StateHeld}); m != nil {
-			p.step.Deliveries = append(p.step.Deliveries, *m)
-		}
+		s.State = StateCancelled
+		again := v.delivery(KindSay, d.To)
+		again.Lane, again.Hold = holdLane(d.Link), true
+		again.Message, again.Sent, again.Parts = d.Message, d.Sent, d.Parts
+		p.step.Deliveries = append(p.step.Deliveries, again)
 	case choiceDrop:
 		s.State = StateCancelled
 		if m := v.b.markFor(ctx, d, Fate{State: StateCancelled}); m != nil {

@@ -95,7 +95,7 @@ func (j *job) step(ctx context.Context, r *result) (Step, bool) {
 	}
 	switch r.state {
 	case StateHeld:
-		s.Attempts, s.Hold = d.Attempts, d.Hold
+		s.Attempts = d.Attempts
 		if d.State == StateHeld && d.Reason == r.reason && mark == nil && r.touch == nil {
 			return step, false
 		}

@@ -39,7 +39,7 @@ func (v *visit) openWindow(p *plan, less Window) {
 		return
 	}
 	for _, l := range v.room.Links { // whatever waits for the customer to write may go now
-		p.wake = append(p.wake, LinkLane(l, ContactSide))
+		p.wake = append(p.wake, LinkLane(l, ContactSide), holdLane(l))
 	}
 	a, _, ok := v.b.adapter(v.adapter)
 	if !ok || a.Caps().Window.Open == 0 {

@@ -31,6 +31,8 @@ type line struct {
 	Marks   []string
 	Reacted []string
 	Gone    bool
+	Quiet   bool
+	Avatar  string
 }
 
 // net is a network in memory whose every call can be made to fail.
@@ -82,7 +84,7 @@ func (n *net) Send(ctx context.Context, room bridge.RoomID, d bridge.Draft) ([]b
 			}
 		}
 	}
-	l := &line{Msg: bridge.MsgID(fmt.Sprintf("%s#%d", room, len(n.rooms[room])+1)), Key: d.Key, As: d.As.Text, Text: d.Text, ReplyTo: d.ReplyTo}
+	l := &line{Msg: bridge.MsgID(fmt.Sprintf("%s#%d", room, len(n.rooms[room])+1)), Key: d.Key, As: d.As.Text, Text: d.Text, ReplyTo: d.ReplyTo, Quiet: d.Quiet, Avatar: d.As.Avatar}
 	for _, f := range d.Files {
 		r, err := f.Open()
 		if err != nil {
@@ -144,12 +146,14 @@ type office struct {
 	offers []bridge.Ask
 	opened []bridge.Opening
 	marks  map[bridge.MsgID][]string
+	fates  map[bridge.MsgID][]bridge.Fate
 }
 
 func newOffice() *office {
 	return &office{
 		net:   newNet(bridge.Caps{MaxText: 1000, MaxFile: 1 << 20, MaxFiles: 3, Markup: bridge.CommonMark, Names: true, Dedupes: true}),
 		marks: make(map[bridge.MsgID][]string),
+		fates: make(map[bridge.MsgID][]bridge.Fate),
 	}
 }
 
@@ -196,6 +200,7 @@ func (o *office) Mark(_ context.Context, _ bridge.RoomID, m bridge.MsgID, f brid
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.marks[m] = append(o.marks[m], string(f.State))
+	o.fates[m] = append(o.fates[m], f)
 	return nil
 }
 
@@ -278,6 +283,7 @@ type world struct {
 	store  bridge.Store
 	bridge *bridge.Bridge
 	office *office
+	desk   bridge.Adapter // the office, unless it can do more
 	shop   *net
 	stop   func()
 	n      int
@@ -296,6 +302,8 @@ func settings() bridge.Settings {
 	}
 }
 
+func newStore() bridge.Store { return mem.New() }
+
 // inWorld runs the test in a bubble of time, with a shop of the given kind.
 func inWorld(t *testing.T, shop bridge.Adapter, test func(w *world)) {
 	t.Helper()
@@ -305,7 +313,8 @@ func inWorld(t *testing.T, shop bridge.Adapter, test func(w *world)) {
 func inWorldWith(t *testing.T, shop bridge.Adapter, set bridge.Settings, test func(w *world)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		w := &world{t: t, ctx: t.Context(), store: mem.New(), office: newOffice()}
+		w := &world{t: t, ctx: t.Context(), store: newStore(), office: newOffice()}
+		w.desk = w.office
 		w.start(shop, set)
 		defer func() { w.stop() }()
 		test(w)
@@ -328,8 +337,10 @@ func (w *world) start(shop bridge.Adapter, set bridge.Settings) {
 		w.shop = s.net
 	case *office:
 		w.shop = s.net
+	case *gallery:
+		w.shop = s.net
 	}
-	for name, a := range map[string]bridge.Adapter{"office": w.office, "shop": shop} {
+	for name, a := range map[string]bridge.Adapter{"office": w.desk, "shop": shop} {
 		if err := b.Add(name, map[string]string{"office": "mattermost", "shop": "wechat"}[name], a); err != nil {
 			w.t.Fatal(err)
 		}

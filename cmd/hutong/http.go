@@ -29,7 +29,7 @@ const (
 
 // ownPatterns are the addresses that no adapter can have.
 func ownPatterns() []string {
-	return []string{"/{$}", "/hook/", "/healthz", "/readyz", "/metrics", "/api/", "/cgi-bin/", "/console", "/console/"}
+	return []string{"/{$}", "/hook/", "/healthz", "/readyz", "/metrics", "/avatar/", "/qr/", "/api/", "/cgi-bin/", "/console", "/console/"}
 }
 
 // web is the gateway's addresses.
@@ -41,6 +41,8 @@ func (o *office) web(metrics *prometheus.Registry, log *slog.Logger) http.Handle
 		_, _ = w.Write([]byte("alive\n"))
 	})
 	mux.HandleFunc("GET /readyz", o.ready)
+	mux.HandleFunc("GET /avatar/{name}", o.picture)
+	mux.HandleFunc("GET /qr/{name}", o.code)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn)}))
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { o.posts.Load().pages.ServeHTTP(w, r) })
 	return o.bounded(mux)

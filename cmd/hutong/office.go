@@ -15,16 +15,17 @@ import (
 
 // office is the gateway as its operators see it: the open data and what may be done with it.
 type office struct {
-	data   *data
-	store  bridge.Store
-	bridge *bridge.Bridge
-	people *people.People
-	conf   atomic.Pointer[config.Config]
-	posts  atomic.Pointer[posts]
-	since  time.Time
-	probe  storeProbe
-	now    func() time.Time
-	fail   func(name string) // of crash tests
+	data     *data
+	store    bridge.Store
+	bridge   *bridge.Bridge
+	people   *people.People
+	commands *people.Commands
+	conf     atomic.Pointer[config.Config]
+	posts    atomic.Pointer[posts]
+	since    time.Time
+	probe    storeProbe
+	now      func() time.Time
+	fail     func(name string) // of crash tests
 
 	rejected atomic.Pointer[string] // why the file as it is now was not taken over
 }
@@ -34,7 +35,8 @@ func openOffice(c *config.Config, d *data, log *slog.Logger, meter bridge.Meter,
 	o := &office{data: d, store: d.store, since: clock(), now: clock, fail: fail}
 	o.conf.Store(c)
 	o.people = people.New(d.store, d.blobs, func() []bridge.Member { return o.conf.Load().BridgeMembers() }, o.now)
-	b, err := bridge.New(d.store, d.blobs, settings(c, fail), log, meter)
+	o.commands = people.NewCommands(o.people, func() people.Road { return o.bridge }, func() bridge.Company { return o.conf.Load().BridgeCompany() })
+	b, err := bridge.New(d.store, d.blobs, o.settings(c), log, meter)
 	if err != nil {
 		return nil, c.Adopt("", err)
 	}
@@ -53,12 +55,12 @@ func openOffice(c *config.Config, d *data, log *slog.Logger, meter bridge.Meter,
 }
 
 // settings are what the core takes from the config.
-func settings(c *config.Config, fail func(string)) bridge.Settings {
+func (o *office) settings(c *config.Config) bridge.Settings {
 	return bridge.Settings{
 		Company: c.BridgeCompany(), Members: c.BridgeMembers(), Fallback: bridge.MemberID(c.Fallback),
 		MemberLabel: c.Labels.Member, ContactLabel: c.Labels.Contact,
 		MaxFile: int64(c.Files.Max), FileTypes: c.Files.Types,
-		MaxAge: c.Limits.Age, Workers: c.Limits.Workers, Now: clock, Failpoint: fail,
+		MaxAge: c.Limits.Age, Workers: c.Limits.Workers, Now: clock, Failpoint: o.fail, Apps: []bridge.App{o.commands},
 	}
 }
 

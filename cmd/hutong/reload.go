@@ -112,7 +112,7 @@ func (g *gateway) apply(ctx context.Context, next *config.Config) error {
 	if err != nil {
 		return err
 	}
-	if err := g.bridge.Configure(settings(next, g.fail)); err != nil {
+	if err := g.bridge.Configure(g.settings(next)); err != nil {
 		return next.Adopt("", err)
 	}
 	g.conf.Store(next)

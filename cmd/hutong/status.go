@@ -64,6 +64,9 @@ func (v statusView) String() string {
 		if ad.Todo != "" {
 			fmt.Fprintf(&b, "  todo: %s\n", ad.Todo)
 		}
+		for _, w := range ad.Warnings {
+			fmt.Fprintf(&b, "  note: %s\n", w)
+		}
 	}
 	l := v.Lanes
 	fmt.Fprintf(&b, "lanes: %d ready, %d sending, %d waiting, %d held, oldest %.0f s\n", l.Ready, l.Sending, l.Waiting, l.Held, l.Oldest)

@@ -93,7 +93,8 @@ type adapterView struct {
 	Since     time.Time `json:"since"`
 	LastEvent time.Time `json:"last_event,omitzero"`
 	Waiting   int       `json:"waiting"`
-	Todo      string    `json:"todo,omitempty"` // what is wrong and what a person must do
+	Todo      string    `json:"todo,omitempty"`     // what is wrong and what a person must do
+	Warnings  []string  `json:"warnings,omitempty"` // what is missing but can be done without
 }
 
 type lanesView struct {
@@ -143,7 +144,7 @@ func viewStock(s people.Stock) stockView {
 func viewHealth(list []bridge.Health) []adapterView {
 	views := make([]adapterView, len(list))
 	for i, h := range list {
-		views[i] = adapterView{h.Name, h.Kind, h.State, h.Since, h.LastEvent, h.Waiting, h.Err}
+		views[i] = adapterView{h.Name, h.Kind, h.State, h.Since, h.LastEvent, h.Waiting, h.Err, h.Warnings}
 	}
 	return views
 }

@@ -116,7 +116,7 @@ func FuzzDelivery(f *testing.F) {
 			ID: 1, Lane: 2, Kind: bridge.KindSay, Link: 3, To: 1, Room: bridge.RoomRef{Adapter: "a", Room: "r"}, Message: 4, Text: "t",
 			User: "u", Off: true, Fate: bridge.StateSent, At: moment(), State: bridge.StateUnknown, Reason: "r", Attempts: 5, Begun: true,
 			Sent: []bridge.MsgID{"1"}, Parts: 1, Settled: moment(), Adapter: "a",
-			Ask: &bridge.Ask{ID: "i", Text: "t", Choices: []bridge.Choice{{ID: "i", Label: "l", Style: "s"}}},
+			Hold: true, Ask: &bridge.Ask{ID: "i", Text: "t", Picture: "p", Choices: []bridge.Choice{{ID: "i", Label: "l", Style: "s"}}},
 		})
 }
 

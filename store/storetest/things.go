@@ -86,11 +86,11 @@ func audit(action string) bridge.AuditEntry {
 // full is a delivery with every field that a caller may set.
 func full(l bridge.LinkID) bridge.Delivery {
 	return bridge.Delivery{
-		Lane: lane(l), Kind: bridge.KindAsk, Link: l, To: bridge.ContactSide, Room: desk("anywhere"), Message: 7,
+		Lane: lane(l), Kind: bridge.KindAsk, Link: l, To: bridge.ContactSide, Room: desk("anywhere"), Message: 7, Hold: true,
 		Text: "还在吗？", User: "u1", Off: true, Fate: bridge.StateFailed, At: start, State: bridge.StateHeld,
 		Reason: "窗口已关闭", Attempts: 3, Begun: true, Sent: []bridge.MsgID{"p1", "p2"}, Parts: 2, Settled: start,
 		Adapter: "desk",
-		Ask: &bridge.Ask{ID: "ask", Text: "好？", Choices: []bridge.Choice{
+		Ask: &bridge.Ask{ID: "ask", Text: "好？", Picture: "https://acme.example/qr/x.png", Choices: []bridge.Choice{
 			{ID: "y", Label: "是", Style: "primary"}, {ID: "n", Label: "否"},
 		}},
 	}
