@@ -6,6 +6,7 @@ import (
 	"github.com/hutong-im/hutong/adapters/fake"
 	"github.com/hutong-im/hutong/adapters/mattermost"
 	"github.com/hutong-im/hutong/adapters/slack"
+	"github.com/hutong-im/hutong/adapters/telegram"
 	"github.com/hutong-im/hutong/adapters/webchat"
 	"github.com/hutong-im/hutong/bridge"
 )
@@ -17,6 +18,7 @@ func Kinds() []bridge.Kind {
 		webchat.Kind(),
 		mattermost.Kind(),
 		slack.Kind(),
+		telegram.Kind(),
 		fake.Kind(),
 	}
 }

@@ -1,0 +1,171 @@
+package telegram
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/hutong-im/hutong/bridge"
+)
+
+// albums are pictures that were sent together: Telegram brings each as a message of its own and does not say how many
+// there are. Each part is on disk before Telegram is told that it arrived, and the message is brought when no more come.
+type albums struct {
+	mu   sync.Mutex // in an album's chat only one thing happens at a time
+	open map[string]*album
+}
+
+// album is one that may not be whole yet.
+type album struct {
+	Owner int64      `json:"owner"`
+	Parts []*message `json:"parts"`
+	due   time.Time
+}
+
+const (
+	albumPrefix = "album/"
+	albumWait   = time.Second // between parts that were sent together there are some tens of milliseconds
+	albumMost   = 10          // https://core.telegram.org/bots/api#sendmediagroup
+)
+
+// patience is how long Telegram may hold a question: not long while an album waits.
+func (s *session) patience() time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.open) > 0 {
+		return albumWait
+	}
+	return pollTime
+}
+
+// remember reads the albums that the last run has put aside.
+func (s *session) remember(ctx context.Context) error {
+	s.open = map[string]*album{}
+	after := ""
+	for {
+		const page = 100
+		keys, err := s.a.env.State.List(ctx, albumPrefix, after, page)
+		if err != nil {
+			return fmt.Errorf("look for albums: %w", err)
+		}
+		for _, key := range keys {
+			b, _, err := s.a.env.State.Get(ctx, key)
+			if err != nil {
+				return fmt.Errorf("read an album: %w", err)
+			}
+			al := &album{due: s.a.env.Now().Add(albumWait)}
+			if err := json.Unmarshal(b, al); err != nil {
+				return fmt.Errorf("read an album: %w", err)
+			}
+			s.open[key], after = al, key
+		}
+		if len(keys) < page {
+			return nil
+		}
+	}
+}
+
+// putAside keeps a part of an album. The same part may come twice.
+func (s *session) putAside(ctx context.Context, m *message, owner int64) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	key := fmt.Sprintf("%s%d/%s", albumPrefix, m.Chat.ID, m.Group)
+	al := &album{Owner: owner, due: s.a.env.Now().Add(albumWait)}
+	if known := s.open[key]; known != nil {
+		al.Parts = slices.Clone(known.Parts)
+	}
+	if !slices.ContainsFunc(al.Parts, func(p *message) bool { return p.ID == m.ID }) {
+		al.Parts = append(al.Parts, m)
+	}
+	slices.SortFunc(al.Parts, func(a, b *message) int { return int(a.ID - b.ID) })
+	b, err := json.Marshal(al)
+	if err != nil {
+		return fmt.Errorf("put a part of an album aside: %w", err)
+	}
+	if _, err := s.a.env.State.Put(ctx, key, b, bridge.AnyRev); err != nil {
+		return fmt.Errorf("put a part of an album aside: %w", err)
+	}
+	s.open[key] = al
+	if len(al.Parts) >= albumMost {
+		al.due = time.Time{}
+	}
+	return nil
+}
+
+// bring brings the albums of which no more is expected.
+func (s *session) bring(ctx context.Context, now time.Time) error {
+	return s.bringIf(ctx, func(_ string, al *album) bool { return !now.Before(al.due) })
+}
+
+// bringOf brings what a chat has waiting, before it says something else.
+func (s *session) bringOf(ctx context.Context, chat int64) error {
+	prefix := fmt.Sprintf("%s%d/", albumPrefix, chat)
+	return s.bringIf(ctx, func(key string, _ *album) bool { return strings.HasPrefix(key, prefix) })
+}
+
+func (s *session) bringIf(ctx context.Context, want func(key string, al *album) bool) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var bad []error
+	for key, al := range s.open {
+		if !want(key, al) {
+			continue
+		}
+		if err := s.whole(ctx, key, al); err != nil {
+			bad = append(bad, err)
+		}
+	}
+	return errors.Join(bad...)
+}
+
+// whole brings an album as one message, which is called what its first part is called. When the gateway has it already,
+// because the last run ended between the two steps, it knows it by that.
+func (s *session) whole(ctx context.Context, key string, al *album) error {
+	if len(al.Parts) > 0 {
+		first := al.Parts[0]
+		e, err := s.spoken(ctx, update{}, first, al.Owner)
+		if err != nil {
+			return err
+		}
+		if msg, ok := e.(bridge.MessageEvent); ok {
+			for _, p := range al.Parts[1:] {
+				if text := s.text(p); text != "" {
+					msg.Text = strings.TrimPrefix(msg.Text+"\n"+text, "\n")
+				}
+				msg.Files = append(msg.Files, s.files(p)...)
+			}
+			if err := s.receive(ctx, msg); err != nil {
+				return err
+			}
+		}
+		for _, p := range al.Parts {
+			s.explain(ctx, p, al.Owner)
+		}
+	}
+	delete(s.open, key)
+	if err := s.a.env.State.Delete(ctx, key); err != nil {
+		return fmt.Errorf("forget an album: %w", err)
+	}
+	return nil
+}
+
+// tend brings albums while Telegram calls.
+func (s *session) tend(ctx context.Context) error {
+	tick := time.NewTicker(albumWait / 4)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+			if err := s.bring(ctx, s.a.env.Now()); err != nil {
+				s.a.env.Log.Warn("an album waits", "err", err)
+			}
+		}
+	}
+}
