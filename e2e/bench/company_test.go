@@ -109,7 +109,7 @@ func (c *company) open() {
 	if !p.Ready(wait) {
 		c.b.Fatalf("the gateway does not start:\n%s", p.Log())
 	}
-	out, err := c.site.Command(ctx, "card", "new", "--member", "lilei", "--json")
+	out, err := c.site.Command(ctx, "card", "new", "lilei", "--json")
 	c.must(err)
 	var card struct {
 		ID string `json:"id"`
