@@ -210,7 +210,8 @@ func (m *message) attached() []file {
 		}
 		c := *f
 		if c.Name == "" {
-			c.Name = fmt.Sprintf("%s-%d.%s", name, m.ID, typ[strings.LastIndexByte(typ, '/')+1:])
+			ending := strings.NewReplacer("x-tgsticker", "tgs", "octet-stream", "bin", "jpeg", "jpg", "mpeg", "mp3").Replace(typ[strings.LastIndexByte(typ, '/')+1:])
+			c.Name = fmt.Sprintf("%s-%d.%s", name, m.ID, ending)
 		}
 		if c.Type == "" {
 			c.Type = typ
