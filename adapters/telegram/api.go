@@ -213,6 +213,9 @@ func (a *adapter) self(ctx context.Context) (user, error) {
 
 // Invite is the link that opens the bot with a card (https://core.telegram.org/bots/features#deep-linking).
 func (a *adapter) Invite(ctx context.Context, c bridge.CardID) (string, error) {
+	const brief = 3 * time.Second // somebody looks at a card's page meanwhile
+	ctx, cancel := context.WithTimeout(ctx, brief)
+	defer cancel()
 	me, err := a.self(ctx)
 	if err != nil {
 		return "", err
