@@ -1,0 +1,345 @@
+package wechat
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/hutong-im/hutong/bridge"
+	"github.com/hutong-im/hutong/internal/tencent"
+)
+
+// message is a customer-service message; one of the contents is set.
+// https://developers.weixin.qq.com/doc/service/api/customer/message/api_sendcustommessage.html
+type message struct {
+	To      bridge.RoomID `json:"touser"`
+	Type    string        `json:"msgtype"`
+	Text    *text         `json:"text,omitempty"`
+	Image   *media        `json:"image,omitempty"`
+	Voice   *media        `json:"voice,omitempty"`
+	Video   *video        `json:"video,omitempty"`
+	News    *news         `json:"news,omitempty"`
+	Menu    *menu         `json:"msgmenu,omitempty"`
+	Service *service      `json:"customservice,omitempty"`
+}
+
+type text struct {
+	Content string `json:"content"`
+}
+
+type media struct {
+	ID string `json:"media_id"`
+}
+
+type video struct {
+	ID          string `json:"media_id"`
+	Thumb       string `json:"thumb_media_id"`
+	Title       string `json:"title"`
+	Description string `json:"description"`
+}
+
+// news is a card that leads to an address; there may be one article only.
+type news struct {
+	Articles []article `json:"articles"`
+}
+
+type article struct {
+	Title       string `json:"title"`
+	Description string `json:"description"`
+	URL         string `json:"url"`
+}
+
+type menu struct {
+	Head string   `json:"head_content"`
+	List []option `json:"list"`
+	Tail string   `json:"tail_content"`
+}
+
+type option struct {
+	ID      string `json:"id"`
+	Content string `json:"content"`
+}
+
+type service struct {
+	Account string `json:"kf_account"`
+}
+
+const sendPath = "/cgi-bin/message/custom/send"
+
+// Send says the text, then the files. WeChat gives messages no ids, so that their keys serve.
+func (a *adapter) Send(ctx context.Context, to bridge.RoomID, d bridge.Draft) ([]bridge.MsgID, error) {
+	several := d.Text != "" && len(d.Files) > 0 || len(d.Files) > 1
+	done := 0
+	if several {
+		if _, err := a.load(ctx, "part/"+d.Key, &done); err != nil {
+			return nil, err
+		}
+	}
+	parts, err := a.compose(ctx, to, d, done)
+	if err != nil {
+		return nil, err
+	}
+	var ids []bridge.MsgID
+	for i, m := range parts {
+		if i >= done {
+			if m.Service = a.speaker(d.As); m.Service != nil {
+				a.env.Log.DebugContext(ctx, "an agent of the account speaks", "kf_account", m.Service.Account)
+			}
+			if err := a.client.Call(ctx, http.MethodPost, sendPath, nil, m, nil); err != nil {
+				return nil, a.stopped(ctx, to, d, i, err)
+			}
+		}
+		id := bridge.MsgID(d.Key)
+		if i > 0 {
+			id += bridge.MsgID("+" + strconv.Itoa(i))
+		}
+		ids = append(ids, id)
+	}
+	if done > 0 {
+		if err := a.env.State.Delete(ctx, "part/"+d.Key); err != nil {
+			a.env.Log.WarnContext(ctx, "could not forget how far a message was sent", "err", err)
+		}
+	}
+	return ids, nil
+}
+
+// compose makes the messages of a draft, with their files uploaded, before anything is shown. Those that were
+// sent before are nil.
+func (a *adapter) compose(ctx context.Context, to bridge.RoomID, d bridge.Draft, done int) ([]*message, error) {
+	var parts []*message
+	if d.Text != "" {
+		content := harmless(d.Text)
+		if len(content) > a.cfg.MaxText {
+			return nil, bridge.Permanent(a.meant(45002))
+		}
+		parts = append(parts, &message{To: to, Type: "text", Text: &text{content}})
+	}
+	for _, f := range d.Files {
+		if len(parts) < done {
+			parts = append(parts, nil)
+			continue
+		}
+		m, err := a.attach(ctx, to, f)
+		if err != nil {
+			return nil, err
+		}
+		parts = append(parts, m)
+	}
+	if len(parts) == 0 {
+		return nil, bridge.Permanent(a.meant(44004))
+	}
+	return parts, nil
+}
+
+// anchor begins what WeChat takes for a link, such as one that speaks for the customer when it is tapped.
+var anchor = regexp.MustCompile(`(?i)<(/?a[\s>])`)
+
+// harmless makes such a beginning text again: an invisible word joiner stands behind the bracket.
+func harmless(s string) string { return anchor.ReplaceAllString(s, "<\u2060$1") }
+
+// speaker is the account's own agent who stands for an employee, if config names one.
+func (a *adapter) speaker(as bridge.Label) *service {
+	if account := a.cfg.KF[as.Name]; account != "" {
+		return &service{account}
+	}
+	return nil
+}
+
+// stopped is a message of which i parts are shown. The next try must not show them again; a closed window is
+// told to the customer, where config says how.
+func (a *adapter) stopped(ctx context.Context, to bridge.RoomID, d bridge.Draft, i int, err error) error {
+	if i > 0 {
+		// The deadline may be what stopped it.
+		if kept := a.keep(context.WithoutCancel(ctx), "part/"+d.Key, i); kept != nil {
+			return bridge.Unsure(errors.Join(err, kept))
+		}
+	}
+	if bridge.Judge(err).Verdict == bridge.VerdictClosed && a.cfg.Notice.Template != "" {
+		a.remind(ctx, to, d.As)
+	}
+	return err
+}
+
+// Ask shows a question with buttons. A press comes back as a text with the button's id, which is sealed, so
+// that nobody answers what was not asked.
+func (a *adapter) Ask(ctx context.Context, room bridge.RoomID, key string, q bridge.Ask) ([]bridge.MsgID, error) {
+	head := lines(harmless(q.Text), q.Picture)
+	m := &message{To: room, Type: "msgmenu", Menu: &menu{Head: head, Tail: a.words().tapOne}}
+	words := []string{head}
+	for _, c := range q.Choices {
+		id, err := a.links.seal(ctx, forMenu, strings.Join([]string{string(room), q.ID, c.ID}, "\x00"))
+		if err != nil {
+			return nil, err
+		}
+		m.Menu.List = append(m.Menu.List, option{ID: id, Content: c.Label})
+		words = append(words, "· "+c.Label)
+	}
+	ids := []bridge.MsgID{bridge.MsgID(key)}
+	err := a.client.Call(ctx, http.MethodPost, sendPath, nil, m, nil)
+	if e, refused := errors.AsType[*tencent.Error](err); refused && e.Code == 40200 { // this type of account has no menus
+		m = &message{To: room, Type: "text", Text: &text{strings.Join(words, "\n")}}
+		err = a.client.Call(ctx, http.MethodPost, sendPath, nil, m, nil)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return ids, nil
+}
+
+// chosen opens what a press brought back.
+func (a *adapter) chosen(ctx context.Context, room bridge.RoomID, id string) (ask, choice string, ok bool) {
+	raw, err := a.links.open(ctx, forMenu, id)
+	parts := strings.Split(raw, "\x00")
+	if err != nil || len(parts) != 3 || parts[0] != string(room) {
+		return "", "", false
+	}
+	return parts[1], parts[2], true
+}
+
+// Type shows that somebody writes, for 15 seconds at most. WeChat allows it within 30 seconds of what the
+// customer did last, and once at a time; that it may not be shown is no error.
+func (a *adapter) Type(ctx context.Context, room bridge.RoomID) error {
+	in := map[string]string{"touser": string(room), "command": "Typing"}
+	err := a.client.Query(ctx, http.MethodPost, "/cgi-bin/message/custom/typing", nil, in, nil)
+	if e, refused := errors.AsType[*tencent.Error](err); refused {
+		switch e.Code {
+		case 40200, 45080, 45081:
+			return nil
+		}
+	}
+	return err
+}
+
+// notice is a template message or a subscription notice.
+// https://developers.weixin.qq.com/doc/service/api/notify/template/api_sendtemplatemessage.html and
+// https://developers.weixin.qq.com/doc/service/api/notify/notify/api_sendnewsubscribemsg.html
+type notice struct {
+	To       bridge.RoomID    `json:"touser"`
+	Template string           `json:"template_id"`
+	URL      string           `json:"url,omitempty"`  // of a template
+	Page     string           `json:"page,omitempty"` // of a subscription
+	Data     map[string]value `json:"data"`
+}
+
+type value struct {
+	Value string `json:"value"`
+}
+
+// remind asks the customer to write, once until they do. Whatever becomes of it, the message waits.
+func (a *adapter) remind(ctx context.Context, to bridge.RoomID, as bridge.Label) {
+	key := "notice/" + string(to)
+	var sent bool
+	if found, err := a.load(ctx, key, &sent); err != nil || found {
+		if err != nil {
+			a.env.Log.WarnContext(ctx, "could not look whether a notice was sent; none is sent now", "err", err)
+		}
+		return
+	}
+	c := a.env.Lobby.Company()
+	now := a.env.Now()
+	if c.Zone != nil {
+		now = now.In(c.Zone)
+	}
+	fill := strings.NewReplacer("{name}", as.Name, "{company}", c.Short, "{time}", now.Format("2006-01-02 15:04"))
+	n := notice{To: to, Template: a.cfg.Notice.Template, URL: a.cfg.Notice.URL, Data: map[string]value{}}
+	for field, text := range a.cfg.Notice.Data {
+		n.Data[field] = value{fitted(field, fill.Replace(text))}
+	}
+	path := "/cgi-bin/message/template/send"
+	if a.cfg.Notice.Kind == noticeSubscription {
+		path, n.URL, n.Page = "/cgi-bin/message/subscribe/bizsend", "", n.URL
+	}
+	err := a.client.Call(ctx, http.MethodPost, path, nil, n, nil)
+	switch bridge.Judge(err).Verdict { //nolint:exhaustive // the others are tried again
+	case bridge.VerdictSent, bridge.VerdictPermanent, bridge.VerdictUnsure:
+		if kept := a.keep(context.WithoutCancel(ctx), key, err == nil); kept != nil {
+			a.env.Log.WarnContext(ctx, "could not note that a notice was sent; it may be sent again", "err", kept)
+		}
+	}
+	if err != nil {
+		a.env.Log.WarnContext(ctx, "the notice to a customer was not sent", "err", err)
+	}
+	a.note("notice", err)
+}
+
+// fitted cuts a value to its field's kind. Names of fields say the kind, and a longer value refuses the whole
+// notice (47003). https://developers.weixin.qq.com/doc/service/guide/product/template_message/Template_Message_Interface.html
+func fitted(field, text string) string {
+	limit := 0
+	for kind, n := range map[string]int{"thing": 20, "character_string": 32, "phrase": 5, "name": 10} {
+		if strings.HasPrefix(field, kind) {
+			limit = n
+		}
+	}
+	if runes := []rune(text); limit > 0 && len(runes) > limit {
+		return string(runes[:limit-1]) + "…"
+	}
+	return text
+}
+
+var errNoMenu = errors.New("the menu in WeChat could not be compared")
+
+// entry is a button as WeChat writes it.
+type entry struct {
+	Type string  `json:"type,omitempty"`
+	Name string  `json:"name"`
+	Key  string  `json:"key,omitempty"`
+	URL  string  `json:"url,omitempty"`
+	Sub  []entry `json:"sub_button,omitempty"`
+}
+
+func entries(list []Button) []entry {
+	var out []entry
+	for _, b := range list {
+		e := entry{Name: b.Name, Key: b.Key, URL: b.URL, Sub: entries(b.Buttons)}
+		switch {
+		case b.Key != "":
+			e.Type = "click"
+		case b.URL != "":
+			e.Type = "view"
+		}
+		out = append(out, e)
+	}
+	return out
+}
+
+// bringMenu makes the account's menu as config wants it, if it wants one and it differs.
+// https://developers.weixin.qq.com/doc/service/api/custommenu/api_createcustommenu.html
+func (a *adapter) bringMenu(ctx context.Context) error {
+	if len(a.cfg.Menu) == 0 {
+		return nil
+	}
+	var is struct {
+		Menu struct {
+			Button []entry `json:"button"`
+		} `json:"menu"`
+	}
+	err := a.client.Query(ctx, http.MethodGet, "/cgi-bin/menu/get", nil, nil, &is)
+	if e, refused := errors.AsType[*tencent.Error](err); err != nil && (!refused || e.Code != noMenu) {
+		return fmt.Errorf("%w: %w", errNoMenu, err)
+	}
+	want := entries(a.cfg.Menu)
+	if err == nil && same(is.Menu.Button, want) {
+		return nil
+	}
+	return a.client.Query(ctx, http.MethodPost, "/cgi-bin/menu/create", nil, map[string][]entry{"button": want}, nil)
+}
+
+// noMenu is that there is none yet. https://developers.weixin.qq.com/doc/oplatform/developers/errCode/errCode.html
+const noMenu = 46003
+
+func same(a, b []entry) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		if a[i].Type != b[i].Type || a[i].Name != b[i].Name || a[i].Key != b[i].Key || a[i].URL != b[i].URL || !same(a[i].Sub, b[i].Sub) {
+			return false
+		}
+	}
+	return true
+}
