@@ -1,0 +1,191 @@
+package wechatkf
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hutong-im/hutong/bridge"
+)
+
+// The states of a session. The API may speak in the first two.
+// https://developer.work.weixin.qq.com/document/path/94669
+const (
+	stateNew   = 0
+	stateBot   = 1 // 智能助手接待: the API's
+	statePool  = 2 // 待接入池排队
+	stateHuman = 3 // 人工接待
+
+	stateRefused = -1 // ours: a servicer refuses the customer's messages
+)
+
+// seat is a session that is not the gateway's to answer.
+type seat struct {
+	Who   string `json:"who,omitempty"` // userid of the servicer
+	State int    `json:"state"`
+}
+
+// barred looks why a message was refused for the state of its session. nil: it may be sent now.
+func (a *adapter) barred(ctx context.Context, room bridge.RoomID, refused error) error {
+	account, customer, err := split(room)
+	if err != nil {
+		return err
+	}
+	var got struct {
+		State int    `json:"service_state"`
+		Who   string `json:"servicer_userid"`
+	}
+	in := map[string]any{"open_kfid": account, "external_userid": customer}
+	if err := a.api.Query(ctx, http.MethodPost, "/cgi-bin/kf/service_state/get", nil, in, &got); err != nil {
+		return fmt.Errorf("who serves the customer cannot be asked: %w", err)
+	}
+	switch got.State {
+	case stateNew:
+		in["service_state"] = stateBot
+		if err := a.api.Query(ctx, http.MethodPost, "/cgi-bin/kf/service_state/trans", nil, in, nil); err != nil && codeOf(err) != 95016 {
+			return fmt.Errorf("the session cannot be taken over: %w", err)
+		}
+		return nil
+	case stateHuman:
+		a.seat(ctx, room, &seat{Who: got.Who, State: stateHuman})
+		who := got.Who
+		if who == "" {
+			who = a.words().somebody
+		}
+		return bridge.Permanent(fmt.Errorf(a.words().human, who))
+	case statePool:
+		a.seat(ctx, room, &seat{State: statePool})
+		return bridge.Permanent(errors.New(a.words().pool))
+	default:
+		return refused // the session has ended, or the window is closed: the customer must write
+	}
+}
+
+// seat notes who has a session; nil is the gateway. It is kept, since WeCom tells it once.
+func (a *adapter) seat(ctx context.Context, room bridge.RoomID, s *seat) {
+	a.mu.Lock()
+	old, had := a.seats[room]
+	if s == nil {
+		delete(a.seats, room)
+	} else if a.seats != nil {
+		a.seats[room] = *s
+	}
+	a.mu.Unlock()
+	var err error
+	switch {
+	case s == nil && had:
+		err = a.env.State.Delete(ctx, "seat/"+string(room))
+	case s != nil && (!had || old != *s):
+		var raw []byte
+		if raw, err = json.Marshal(s); err == nil {
+			_, err = a.env.State.Put(ctx, "seat/"+string(room), raw, bridge.AnyRev)
+		}
+	}
+	if err != nil {
+		a.env.Log.WarnContext(ctx, "who serves a session cannot be kept", "err", err)
+	}
+}
+
+// readSeats reads what seat has kept.
+func (a *adapter) readSeats(ctx context.Context) error {
+	const prefix, page = "seat/", 500
+	seats := map[bridge.RoomID]seat{}
+	for after := ""; ; {
+		keys, err := a.env.State.List(ctx, prefix, after, page)
+		if err != nil {
+			return fmt.Errorf("read who serves the sessions: %w", err)
+		}
+		for _, k := range keys {
+			raw, _, err := a.env.State.Get(ctx, k)
+			var s seat
+			if err == nil {
+				err = json.Unmarshal(raw, &s)
+			}
+			if err != nil && !errors.Is(err, bridge.ErrNotFound) {
+				return fmt.Errorf("read who serves a session: %w", err)
+			}
+			seats[bridge.RoomID(strings.TrimPrefix(k, prefix))] = s
+		}
+		if len(keys) < page {
+			break
+		}
+		after = keys[len(keys)-1]
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.seats = seats
+	return nil
+}
+
+// note sets what is amiss about a topic; "" is nothing.
+func (a *adapter) note(topic, text string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if text == "" {
+		delete(a.notes, topic)
+		return
+	}
+	a.notes[topic] = text
+}
+
+// Warnings says what is missing but can be done without.
+func (a *adapter) Warnings() []string {
+	w := a.words()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	var out []string
+	for _, text := range a.notes {
+		out = append(out, text)
+	}
+	taken, refused := 0, 0
+	for _, s := range a.seats {
+		if s.State == stateRefused {
+			refused++
+		} else {
+			taken++
+		}
+	}
+	if taken > 0 {
+		out = append(out, fmt.Sprintf(w.seats, taken))
+	}
+	if refused > 0 {
+		out = append(out, fmt.Sprintf(w.refuses, refused))
+	}
+	if a.ffmpeg == "" {
+		out = append(out, w.noVoice)
+	}
+	slices.Sort(out)
+	return out
+}
+
+// code allows one message to who has just opened the chat.
+type code struct {
+	text  string
+	until time.Time
+}
+
+// giveCode keeps a code for the gateway's first words, and forgets those that are over.
+func (a *adapter) giveCode(room bridge.RoomID, c code) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for r, old := range a.codes {
+		if a.env.Now().After(old.until) {
+			delete(a.codes, r)
+		}
+	}
+	a.codes[room] = c
+}
+
+// takeCode takes the code of a chat, if it has one that is still good.
+func (a *adapter) takeCode(room bridge.RoomID) (code, bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	c, ok := a.codes[room]
+	delete(a.codes, room)
+	return c, ok && a.env.Now().Before(c.until)
+}
