@@ -56,9 +56,11 @@ func newNetwork(t testing.TB, mode string) *network {
 type lobby struct {
 	bridge.Lobby
 	company bridge.Company
+	members []bridge.Member
 }
 
-func (l *lobby) Company() bridge.Company { return l.company }
+func (l *lobby) Company() bridge.Company  { return l.company }
+func (l *lobby) Members() []bridge.Member { return l.members }
 
 func (n *network) Lobby() bridge.Lobby { return &n.lobby }
 

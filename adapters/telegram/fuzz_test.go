@@ -37,7 +37,7 @@ func FuzzParse(f *testing.F) {
 			t.Fatalf("an update without a number: %q", raw)
 		}
 		client := &http.Client{Transport: unreachable{}}
-		a := &adapter{words: &english, env: bridge.Env{Log: slog.New(slog.DiscardHandler), HTTP: client, State: store.KV("x"), Now: time.Now}}
+		a := &adapter{words: &english, env: bridge.Env{Log: slog.New(slog.DiscardHandler), HTTP: client, State: store.KV("x"), Lobby: &lobby{}, Now: time.Now}}
 		s := &session{a: a, in: taker{t}, me: user{Username: "acme_bot"}}
 		if err := s.remember(t.Context()); err != nil {
 			t.Fatal(err)

@@ -177,6 +177,11 @@ func pause(ctx context.Context, d time.Duration) {
 
 // take handles one update; nil means that it need not come again. In different chats it may be called at once.
 func (s *session) take(ctx context.Context, u update) error {
+	if m := u.said(); m == nil || m.Group == "" {
+		if err := s.bringOf(ctx, u.chat()); err != nil { // what happens now happens after the album
+			return err
+		}
+	}
 	switch {
 	case u.misunderstood:
 		s.a.env.Log.Warn("an update of Telegram was not understood", "update", u.ID)
@@ -193,7 +198,7 @@ func (s *session) take(ctx context.Context, u update) error {
 		}
 		return nil
 	case u.Member != nil:
-		return s.member(ctx, u)
+		return s.membership(ctx, u)
 	case u.Connection != nil:
 		return s.a.connected(ctx, u.Connection)
 	}
@@ -244,13 +249,10 @@ func (s *session) receive(ctx context.Context, e bridge.Event) error {
 	return nil
 }
 
-// said takes a message. Parts of an album are put aside, durably, until it is whole; what else the chat says comes after.
+// said takes a message. Parts of an album are put aside, durably, until it is whole.
 func (s *session) said(ctx context.Context, u update, m *message, owner int64) error {
 	if m.Group != "" && m.Chat.Type == private {
 		return s.putAside(ctx, m, owner)
-	}
-	if err := s.bringOf(ctx, m.Chat.ID); err != nil {
-		return err
 	}
 	e, err := s.spoken(ctx, u, m, owner)
 	if err != nil {
@@ -282,8 +284,8 @@ func (s *session) explain(ctx context.Context, m *message, owner int64) {
 	}
 }
 
-// member takes that somebody blocked the bot, or put it into a group, which it leaves politely.
-func (s *session) member(ctx context.Context, u update) error {
+// membership takes that somebody blocked the bot, or put it into a group, which it leaves politely.
+func (s *session) membership(ctx context.Context, u update) error {
 	m := u.Member
 	if m.Chat.Type == private {
 		if m.New.Status != "kicked" {

@@ -127,6 +127,39 @@ func TestAlbum(t *testing.T) {
 	}
 }
 
+// What happens to an album before it was brought comes after it.
+func TestAlbumThenEdit(t *testing.T) {
+	r := newRig(t, modePoll)
+	r.run()
+	id := r.Say(telegramtest.Said{User: zhang, Text: "旧", Album: "g", File: &telegramtest.File{Kind: "photo", Data: []byte("1")}})
+	r.Server.Edit(zhang.ID, id, "新")
+	r.Server.React(zhang.ID, id, "👍")
+	r.await("the reaction", func(e bridge.Event) bool { _, ok := e.(bridge.Reacted); return ok })
+	all := r.all()
+	if len(all) != 3 {
+		t.Fatalf("heard %+v", all)
+	}
+	if m, ok := all[0].(bridge.MessageEvent); !ok || m.Text != "旧" {
+		t.Errorf("first %+v", all[0])
+	}
+	if e, ok := all[1].(bridge.Edited); !ok || e.Text != "新" || e.Msg != msgOf(id) {
+		t.Errorf("second %+v", all[1])
+	}
+}
+
+// An employee who begins with the bot is told what it can do; a customer's beginning is a first message.
+func TestStart(t *testing.T) {
+	r := newRig(t, modePoll)
+	r.lobby.members = []bridge.Member{{ID: "lilei", Accounts: []bridge.UserRef{{Adapter: "tg", User: "7"}}}}
+	r.run()
+	if m := r.message(r.Say(telegramtest.Said{User: telegramtest.User{ID: 7}, Text: "/start"})); m.Text != "/help" {
+		t.Errorf("an employee: %q", m.Text)
+	}
+	if m := r.message(r.Say(telegramtest.Said{User: zhang, Text: "/start"})); m.Text != "/start" {
+		t.Errorf("a customer: %q", m.Text)
+	}
+}
+
 // The gateway ends after the parts were confirmed to Telegram and before the album was brought: the next life brings it.
 func TestAlbumSurvives(t *testing.T) {
 	for _, mode := range []string{modePoll, modeWebhook} {

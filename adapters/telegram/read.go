@@ -60,6 +60,9 @@ func (s *session) spoken(ctx context.Context, u update, m *message, owner int64)
 		Room: room, User: who, Msg: msgOf(m.ID), At: at, Name: m.From.name(), Text: s.text(m), Files: s.files(m),
 		Own: owner != 0 && (m.SentByBot != nil || m.From.ID == owner),
 	}
+	if e.Text == "/start" && s.member(who) {
+		e.Text = "/help" // what an employee needs who has just begun
+	}
 	if m.ReplyTo != nil {
 		e.ReplyTo = msgOf(m.ReplyTo.ID)
 	}
@@ -70,6 +73,14 @@ func (s *session) spoken(ctx context.Context, u update, m *message, owner int64)
 		e.Avatar = s.avatar(ctx, m.From.ID)
 	}
 	return e, nil
+}
+
+// member reports whether a user is an employee, who works with the bot.
+func (s *session) member(u bridge.UserID) bool {
+	return slices.ContainsFunc(s.a.env.Lobby.Members(), func(m bridge.Member) bool {
+		own, ok := m.Account(s.a.env.Name)
+		return ok && own == u
+	})
 }
 
 // bare takes "@bot" from a command: /who@acme_bot is /who.

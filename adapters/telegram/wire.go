@@ -48,6 +48,32 @@ func parse(raw []byte) (update, error) {
 	return u, nil
 }
 
+// said is the message that an update brings, if it is a new one.
+func (u *update) said() *message {
+	if u.Message != nil {
+		return u.Message
+	}
+	return u.Business
+}
+
+// chat is where an update happens; 0 is nowhere.
+func (u *update) chat() int64 {
+	for _, m := range []*message{u.Message, u.Edited, u.Business, u.EditedBusiness} {
+		if m != nil {
+			return m.Chat.ID
+		}
+	}
+	switch {
+	case u.Reaction != nil:
+		return u.Reaction.Chat.ID
+	case u.Member != nil:
+		return u.Member.Chat.ID
+	case u.DeletedBusiness != nil:
+		return u.DeletedBusiness.Chat.ID
+	}
+	return 0
+}
+
 type user struct {
 	ID        int64  `json:"id"`
 	FirstName string `json:"first_name"`

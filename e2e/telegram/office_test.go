@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
@@ -273,9 +274,7 @@ func (o *office) says(r room, text string, more fields) string {
 	o.said++
 	id := fmt.Sprintf("01J%023d", o.said)
 	f := fields{"room": r.Room, "id": id, "text": text}
-	for k, v := range more {
-		f[k] = v
-	}
+	maps.Copy(f, more)
 	o.do("say", f)
 	return id
 }
