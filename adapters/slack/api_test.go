@@ -15,8 +15,6 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
-
-	"github.com/hutong-im/hutong/adapters/adaptertest"
 )
 
 func no(code string) obj { return obj{"ok": false, "error": code} }
@@ -55,12 +53,11 @@ func (w *workspace) answer(method string, f url.Values) obj {
 		return yes("url", strings.Replace(w.srv.URL, "http", "ws", 1)+"/socket?ticket="+ticket)
 	case "users.info":
 		if name, ok := w.users[f.Get("user")]; ok {
-			return yes("user", obj{"id": f.Get("user"), "real_name": name, "profile": obj{"display_name": name}})
+			return yes("user", w.user(f.Get("user"), name))
 		}
 		return no("user_not_found")
-	case "views.publish":
-		w.views[f.Get("user_id")] = f.Get("view")
-		return yes("view", obj{"id": "V1"})
+	case "views.publish", "views.open":
+		return w.view(method, f)
 	}
 	switch group, _, _ := strings.Cut(method, "."); group {
 	case "chat":
@@ -103,7 +100,10 @@ func (w *workspace) chat(method string, c *channel, f url.Values) obj {
 		}
 		m[k] = v
 	}
-	for _, k := range []string{"username", "thread_ts"} {
+	if list, _ := m["blocks"].([]any); badBlocks(list) {
+		return no("invalid_blocks")
+	}
+	for _, k := range []string{"username", "thread_ts", "icon_url", "icon_emoji"} {
 		if f.Get(k) != "" {
 			m[k] = f.Get(k)
 		}
@@ -120,8 +120,9 @@ func (w *workspace) chat(method string, c *channel, f url.Values) obj {
 		if !slices.Contains(c.members, f.Get("user")) {
 			return no("user_not_in_channel")
 		}
-		c.hints = append(c.hints, adaptertest.Line{Msg: "hint", Mine: true, Text: unescape(text), To: userID(f.Get("user"))})
-		return yes("message_ts", w.ts())
+		m["ts"], m["to"] = w.ts(), f.Get("user")
+		c.hints = append(c.hints, m)
+		return yes("message_ts", m["ts"])
 	}
 	old := c.find(f.Get("ts"))
 	if old == nil {
@@ -173,7 +174,13 @@ func (w *workspace) change(c *channel, m obj, text string, blocks any) {
 
 func (w *workspace) remove(c *channel, ts string) {
 	before := maps.Clone(c.find(ts))
-	c.msgs = slices.DeleteFunc(c.msgs, func(m obj) bool { return m["ts"] == ts })
+	if c.find(ts)["thread_ts"] == ts { // what had replies leaves a gravestone
+		m := c.find(ts)
+		clear(m)
+		maps.Copy(m, obj{"type": "message", "subtype": "tombstone", "user": "USLACKBOT", "text": "This message was deleted.", "ts": ts, "thread_ts": ts})
+	} else {
+		c.msgs = slices.DeleteFunc(c.msgs, func(m obj) bool { return m["ts"] == ts })
+	}
 	at := w.ts()
 	w.tell("events_api", obj{"type": "event_callback", "event": obj{
 		"type": "message", "subtype": "message_deleted", "hidden": true, "channel": c.id, "ts": at, "event_ts": at, "deleted_ts": ts,
@@ -315,6 +322,7 @@ func (w *workspace) history(method string, c *channel, f url.Values) obj {
 
 func (w *workspace) seen(m obj, metadata string) obj {
 	m = maps.Clone(m)
+	m["reactions"] = reactionsOf(m)
 	if metadata != "true" && metadata != "1" {
 		delete(m, "metadata")
 	}
@@ -342,11 +350,7 @@ func (w *workspace) decorate(method string, c *channel, f url.Values) obj {
 	}
 	switch method {
 	case "reactions.get":
-		out := []obj{}
-		for _, n := range reactions(m, botUser) {
-			out = append(out, obj{"name": n, "count": 1, "users": []string{botUser}})
-		}
-		return yes("type", "message", "channel", c.id, "message", obj{"ts": m["ts"], "reactions": out})
+		return yes("type", "message", "channel", c.id, "message", obj{"ts": m["ts"], "reactions": reactionsOf(m)})
 	case "reactions.add":
 		if slices.Contains(reactions(m, botUser), name) {
 			return no("already_reacted")
@@ -359,6 +363,20 @@ func (w *workspace) decorate(method string, c *channel, f url.Values) obj {
 		w.react(c, m, botUser, name, false)
 	}
 	return yes()
+}
+
+// reactionsOf are a message's reactions as the history tells them.
+func reactionsOf(m obj) []obj {
+	out := []obj{}
+	for k := range m {
+		user, ok := strings.CutPrefix(k, "by ")
+		for _, n := range reactions(m, user) {
+			if ok {
+				out = append(out, obj{"name": n, "count": 1, "users": []string{user}})
+			}
+		}
+	}
+	return out
 }
 
 func reactions(m obj, user string) []string {
@@ -410,6 +428,140 @@ func (w *workspace) fileMethod(method string, f url.Values) obj {
 		return yes("file", w.fileObj(w.files[f.Get("file")]))
 	}
 	return no("unknown_method")
+}
+
+func (w *workspace) user(id, name string) obj {
+	return obj{"id": id, "deleted": w.deleted[id], "real_name": name, "profile": obj{"display_name": name}}
+}
+
+// permitted is the refusal of a method for which the app has no scope; nil if it has.
+func (w *workspace) permitted(method string) obj {
+	needs := map[string]string{
+		"users.info": "users:read", "chat.postMessage": "chat:write", "chat.update": "chat:write", "chat.delete": "chat:write",
+		"chat.postEphemeral": "chat:write", "conversations.create": "groups:write", "conversations.invite": "groups:write",
+		"conversations.setTopic": "groups:write", "conversations.list": "groups:read", "conversations.open": "im:write",
+		"conversations.history": "groups:history", "conversations.replies": "groups:history", "reactions.get": "reactions:read",
+		"reactions.add": "reactions:write", "reactions.remove": "reactions:write", "pins.add": "pins:write",
+		"files.info": "files:read", "files.getUploadURLExternal": "files:write", "files.completeUploadExternal": "files:write",
+	}
+	if need := needs[method]; need != "" && !slices.Contains(strings.Split(w.scopes, ","), need) {
+		return obj{"ok": false, "error": "missing_scope", "needed": need, "provided": w.scopes}
+	}
+	return nil
+}
+
+// badBlocks reports what https://docs.slack.dev/reference/block-kit/blocks forbids.
+func badBlocks(blocks []any) bool {
+	text := func(v any, limit int) bool { // a text object that is in order
+		t, _ := v.(map[string]any)
+		s, _ := t["text"].(string)
+		return s != "" && utf8.RuneCountInString(s) <= limit && (t["type"] == "plain_text" || t["type"] == "mrkdwn" && t["emoji"] == nil)
+	}
+	for _, v := range blocks {
+		b, _ := v.(map[string]any)
+		switch b["type"] {
+		case "section":
+			if !text(b["text"], 3000) {
+				return true
+			}
+		case "header":
+			if !text(b["text"], 150) {
+				return true
+			}
+		case "image":
+			if u, _ := b["image_url"].(string); !strings.HasPrefix(u, "https://") || b["alt_text"] == "" {
+				return true
+			}
+		case "actions":
+			if badButtons(b["elements"], text) {
+				return true
+			}
+		case "input":
+			if !text(b["label"], 2000) || badInput(b["element"], text) {
+				return true
+			}
+		default:
+			return true
+		}
+	}
+	return len(blocks) > 100
+}
+
+func badButtons(v any, text func(any, int) bool) bool {
+	list, _ := v.([]any)
+	seen := map[any]bool{}
+	for _, x := range list {
+		b, _ := x.(map[string]any)
+		value, _ := b["value"].(string)
+		style := b["style"]
+		if b["type"] != "button" || !text(b["text"], 75) || len(value) > 2000 || seen[b["action_id"]] ||
+			style != nil && style != "primary" && style != "danger" {
+			return true
+		}
+		seen[b["action_id"]] = true
+	}
+	return len(list) == 0 || len(list) > 25
+}
+
+func badInput(v any, text func(any, int) bool) bool {
+	e, _ := v.(map[string]any)
+	switch e["type"] {
+	case "plain_text_input":
+		n, _ := e["max_length"].(float64)
+		value, given := e["initial_value"]
+		return n < 1 || n > 3000 || given && value == ""
+	case "static_select":
+		list, _ := e["options"].([]any)
+		for _, x := range list {
+			o, _ := x.(map[string]any)
+			if value, _ := o["value"].(string); value == "" || len(value) > 150 || !text(o["text"], 75) {
+				return true
+			}
+		}
+		return len(list) == 0 || len(list) > 100
+	}
+	return true
+}
+
+// view shows the App Home or a form (https://docs.slack.dev/reference/views/modal-views).
+func (w *workspace) view(method string, f url.Values) obj {
+	var v map[string]any
+	if json.Unmarshal([]byte(f.Get("view")), &v) != nil {
+		return no("invalid_arguments")
+	}
+	if blocks, _ := v["blocks"].([]any); len(blocks) == 0 || badBlocks(blocks) {
+		return no("invalid_arguments")
+	}
+	if method == "views.publish" {
+		if v["type"] != "home" {
+			return no("invalid_arguments")
+		}
+		w.views[f.Get("user_id")] = f.Get("view")
+		return yes("view", obj{"id": "V1"})
+	}
+	for _, k := range []string{"title", "submit", "close"} {
+		t, _ := v[k].(map[string]any)
+		if s, _ := t["text"].(string); s == "" || utf8.RuneCountInString(s) > 24 || t["type"] != "plain_text" {
+			return no("invalid_arguments")
+		}
+	}
+	if v["type"] != "modal" {
+		return no("invalid_arguments")
+	}
+	if !w.triggers[f.Get("trigger_id")] {
+		return no("expired_trigger_id")
+	}
+	delete(w.triggers, f.Get("trigger_id"))
+	id := w.id("V")
+	w.modals[id] = v
+	return yes("view", obj{"id": id})
+}
+
+// trigger is good for opening one form.
+func (w *workspace) trigger() string {
+	id := w.id("t")
+	w.triggers[id] = true
+	return id
 }
 
 var errNull = errors.New("null is no value")

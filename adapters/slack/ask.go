@@ -2,121 +2,344 @@ package slack
 
 import (
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
-
-	slackapi "github.com/slack-go/slack"
+	"time"
 
 	"github.com/hutong-im/hutong/bridge"
+	"github.com/hutong-im/hutong/internal/httpx"
 )
 
-// press is what a button carries. Sum keeps it from being made up.
+// press is what a button carries, after a signature that keeps it from being made up.
 type press struct {
 	Ask, Choice string
 	Room        bridge.RoomID
-	Sum         string `json:",omitempty"`
 }
 
-func (p press) sign(key []byte) string {
-	p.Sum = ""
-	b, _ := json.Marshal(p) // strings always can be
-	h := hmac.New(sha256.New, key)
-	h.Write(b)
-	return hex.EncodeToString(h.Sum(nil)[:16])
-}
-
-func (p press) genuine(key []byte) bool { return hmac.Equal([]byte(p.Sum), []byte(p.sign(key))) }
-
-// maxLabel and maxSection are the limits of a button's text and of a block's
-// (https://docs.slack.dev/reference/block-kit/blocks/section-block).
+// Limits of a button's text and of a block's (https://docs.slack.dev/reference/block-kit/blocks/section-block), and of
+// a list to choose from (https://docs.slack.dev/reference/block-kit/block-elements/select-menu-element).
 const (
 	maxLabel   = 75
 	maxSection = 3000
+	maxOptions = 100
 )
 
+func plainText(s string, n int) fields {
+	return fields{"type": "plain_text", "text": cut(s, n), "emoji": true}
+}
+
+func section(text fields) fields { return fields{"type": "section", "text": text} }
+
+func mrkdwn(s string) fields {
+	return section(fields{"type": "mrkdwn", "text": cut(s, maxSection), "verbatim": true})
+}
+
 // buttons makes a row of signed buttons.
-func (a *adapter) buttons(ctx context.Context, room bridge.RoomID, ask string, choices []bridge.Choice) (*slackapi.ActionBlock, error) {
-	key, err := a.signKey(ctx)
+func (a *adapter) buttons(ctx context.Context, room bridge.RoomID, ask string, choices []bridge.Choice) (fields, error) {
+	signer, err := a.signer(ctx)
 	if err != nil {
 		return nil, err
 	}
-	var row []slackapi.BlockElement
+	row := []fields{}
 	for i, c := range choices {
-		p := press{Ask: ask, Choice: c.ID, Room: room}
-		p.Sum = p.sign(key)
-		value, err := json.Marshal(p)
+		body, err := json.Marshal(press{ask, c.ID, room})
 		if err != nil {
 			return nil, fmt.Errorf("make a button: %w", err)
 		}
-		button := slackapi.NewButtonBlockElement("hutong-"+strconv.Itoa(i), string(value),
-			slackapi.NewTextBlockObject(slackapi.PlainTextType, cut(c.Label, maxLabel), true, false))
-		button.Style = slackapi.Style(c.Style)
-		row = append(row, button)
+		b := fields{
+			"type": "button", "action_id": "hutong-" + strconv.Itoa(i), "text": plainText(c.Label, maxLabel),
+			"value": signer.Sign(a.env.Now(), body) + " " + string(body),
+		}
+		if c.Style != "" {
+			b["style"] = c.Style
+		}
+		row = append(row, b)
 	}
-	return slackapi.NewActionBlock("", row...), nil
+	return fields{"type": "actions", "elements": row}, nil
 }
 
-func section(text string) *slackapi.SectionBlock {
-	return slackapi.NewSectionBlock(slackapi.NewTextBlockObject(slackapi.PlainTextType, cut(text, maxSection), true, false), nil, nil)
+// question is a message with buttons, a picture, or both; with neither it is a text alone.
+func (a *adapter) question(ctx context.Context, room bridge.RoomID, q bridge.Ask) (fields, error) {
+	text := q.Text
+	blocks := []fields{section(plainText(text, maxSection))}
+	if q.Picture != "" {
+		text += "\n" + q.Picture
+		blocks = append(blocks, fields{"type": "image", "image_url": q.Picture, "alt_text": cut(q.Text, maxLabel)})
+	}
+	if len(q.Choices) > 0 {
+		row, err := a.buttons(ctx, room, q.ID, q.Choices)
+		if err != nil {
+			return nil, err
+		}
+		blocks = append(blocks, row)
+	}
+	f := fields{"text": escape(text)}
+	if len(blocks) > 1 {
+		f["blocks"] = blocks
+	}
+	return f, nil
 }
 
 // Ask shows a question with buttons.
 func (a *adapter) Ask(ctx context.Context, room bridge.RoomID, key string, q bridge.Ask) ([]bridge.MsgID, error) {
-	row, err := a.buttons(ctx, room, q.ID, q.Choices)
+	f, err := a.question(ctx, room, q)
 	if err != nil {
 		return nil, err
 	}
-	return a.post(ctx, room, escape(q.Text), stamp(key), slackapi.MsgOptionBlocks(section(q.Text), row))
+	text, _ := f["text"].(string)
+	f["metadata"] = stamp(key)
+	return a.post(ctx, room, text, false, f)
 }
 
-// answered takes the buttons off a question, and says who pressed which.
-func (a *adapter) answered(ctx context.Context, channel string, m *message, user, label string) {
-	text := escape(unescape(m.Text)) + "\n" + fmt.Sprintf(a.words().answered, escape(label), user)
-	_, _, _, err := a.api.UpdateMessageContext(ctx, channel, m.TS, slackapi.MsgOptionText(text, false),
-		slackapi.MsgOptionBlocks(slackapi.NewSectionBlock(slackapi.NewTextBlockObject(slackapi.MarkdownType, cut(text, maxSection), false, false), nil, nil)))
+// Hint says something to one user alone; in the app's own chat with them where they are not in the room, under the
+// name of whom it is about.
+func (a *adapter) Hint(ctx context.Context, room bridge.RoomID, user bridge.UserID, q bridge.Ask) error {
+	place, r, err := a.whereabouts(ctx, room)
 	if err != nil {
-		a.env.Log.Warn("the buttons of an answered question stay", "room", channel, "err", a.asked("chat.update", err))
+		return err
+	}
+	f, err := a.question(ctx, room, q)
+	if err != nil {
+		return err
+	}
+	f["channel"], f["thread_ts"] = split(place)
+	f["user"] = string(user)
+	err = a.call(ctx, "chat.postEphemeral", f, nil)
+	if is(err, "invalid_blocks") && q.Picture != "" { // Slack could not load it: its address must do
+		q.Text, q.Picture = q.Text+"\n"+q.Picture, ""
+		return a.Hint(ctx, room, user, q)
+	}
+	if !is(err, "user_not_in_channel", "channel_not_found", "not_in_channel", "is_archived") {
+		return err
+	}
+	if r != nil {
+		q.Text = r.Label.Text + "\n" + q.Text
+	}
+	if f, err = a.question(ctx, room, q); err != nil {
+		return err
+	}
+	if f["channel"], err = a.direct(ctx, []bridge.UserID{user}); err != nil {
+		return err
+	}
+	f["metadata"] = stamp("hint")
+	return a.call(ctx, "chat.postMessage", f, nil)
+}
+
+// act handles a button, a shortcut or a form.
+func (s *session) act(i *interaction) error {
+	switch {
+	case i.Type == "block_actions" && len(i.Actions) > 0:
+		return s.pressed(i)
+	case i.Type == "view_submission" && formWord(i.View.CallbackID):
+		return s.filled(i)
+	case i.Type == "shortcut" && formWord(i.CallbackID):
+		_, err := s.openForm(i.TriggerID, i.User.ID, i.CallbackID, "", "")
+		return err
+	case i.Type != "message_action":
+		return nil
+	}
+	place, _ := s.place(i.Channel.ID, &i.Message)
+	room, err := s.room(place)
+	if err != nil {
+		return err
+	}
+	answer := bridge.Answered{Room: room, User: bridge.UserID(i.User.ID), Choice: "send", At: s.a.env.Now()}
+	switch i.CallbackID {
+	case sendNote:
+		answer.Ask = "note:" + i.Message.TS
+		return s.receive(answer, nil)
+	case sendAgain:
+		line, err := s.a.env.Lobby.Line(s.ctx, answer.User, room, bridge.MsgID(i.Message.TS))
+		if errors.Is(err, bridge.ErrNotFound) || err == nil && !line.Mine {
+			s.hint(room, i.User.ID, s.a.words().notYours)
+			return nil
+		}
+		answer.Ask, answer.Event = "again:"+line.ID.String(), "retry-"+i.TriggerID
+		return s.receive(answer, err)
+	}
+	return s.say(i.TriggerID, i.User.ID, place, i.CallbackID)
+}
+
+// hint is Hint for what is not worth trying twice.
+func (s *session) hint(room bridge.RoomID, user, text string) {
+	if err := s.a.Hint(s.ctx, room, bridge.UserID(user), bridge.Ask{Text: text}); err != nil {
+		s.a.env.Log.Warn("a user could not be told something", "user", user, "err", err)
+	}
+}
+
+// pressed brings an answer, if the button is one of ours; the room is the one that was signed.
+func (s *session) pressed(i *interaction) error {
+	action := i.Actions[0]
+	signer, err := s.a.signer(s.ctx)
+	if err != nil {
+		return err
+	}
+	sum, body, _ := strings.Cut(action.Value, " ")
+	var p press
+	if signer.Check(sum, []byte(body), s.a.env.Now()) != nil || json.Unmarshal([]byte(body), &p) != nil {
+		s.a.env.Log.Warn("a button that the gateway did not make was pressed", "user", i.User.ID)
+		return nil
+	}
+	at := s.a.env.Now()
+	if m := micros(action.ActionTs); m > 0 {
+		at = time.UnixMicro(m)
+	}
+	if err := s.receive(bridge.Answered{Room: p.Room, User: bridge.UserID(i.User.ID), Ask: p.Ask, Choice: p.Choice, At: at}, nil); err != nil {
+		return err
+	}
+	if i.ResponseURL == "" {
+		s.a.showHome(s.ctx, bridge.UserID(i.User.ID))
+		return nil
+	}
+	text := strings.TrimPrefix(escape(unescape(i.Message.Text))+"\n"+fmt.Sprintf(s.a.words().answered, escape(action.Text.Text), i.User.ID), "\n")
+	if err := s.replaceQuestion(i.ResponseURL, text); err != nil {
+		s.a.env.Log.Warn("the buttons of an answered question stay", "room", p.Room, "err", err)
+	}
+	return nil
+}
+
+// replaceQuestion takes the buttons off a question, which may be one that a single user sees.
+func (s *session) replaceQuestion(address, text string) error {
+	u, err := url.Parse(address)
+	if err != nil || !s.a.trusted(u) {
+		return errors.New("Slack names an address that is not its own")
+	}
+	body := fields{"replace_original": true, "text": text, "blocks": []fields{mrkdwn(text)}}
+	req, err := httpx.Request(s.ctx, http.MethodPost, address, body)
+	if err != nil {
+		return err
+	}
+	_, err = httpx.Do(s.ctx, s.a.env.HTTP, req, maxCall)
+	return err
+}
+
+// formWord reports whether a word asks for a text in a form when it comes without one.
+func formWord(word string) bool { return word == "note" || word == "remark" || word == "tag" }
+
+// typed handles a slash command: "/hutong to 李雷" is the gateway's "/to 李雷".
+func (s *session) typed(c *command) error {
+	return s.say("command-"+c.TriggerID, c.UserID, c.ChannelID, c.Text)
+}
+
+// say brings words of the gateway's, or opens the form for what they lack. Slack takes no slash commands in threads, so
+// that they may lack whom they are about.
+func (s *session) say(trigger, user, place, words string) error {
+	words = strings.TrimPrefix(strings.TrimSpace(words), "/")
+	if words == "" {
+		words = "help"
+	}
+	room, err := s.room(place)
+	if err != nil {
+		return err
+	}
+	word, text, _ := strings.Cut(words, " ")
+	if formWord(word) {
+		r, err := s.a.record(s.ctx, room)
+		if err != nil {
+			return err
+		}
+		about := room
+		if r == nil {
+			about = ""
+		}
+		if text == "" || r == nil {
+			if opened, err := s.openForm(strings.TrimPrefix(trigger, "command-"), user, word, text, about); opened || err != nil {
+				return err
+			}
+		}
+	}
+	return s.receive(bridge.MessageEvent{
+		Room: room, User: bridge.UserID(user), Msg: bridge.MsgID(trigger), At: s.a.env.Now(), Text: "/" + words,
+	}, nil)
+}
+
+// openForm asks for a text, and for the customer whom it is about if room is "". It reports whether it could: a form
+// comes within three seconds or not at all.
+func (s *session) openForm(trigger, user, word, text string, room bridge.RoomID) (bool, error) {
+	w := s.a.words()
+	rooms, err := s.a.env.Lobby.Rooms(s.ctx, bridge.UserID(user))
+	if err != nil {
+		return false, fmt.Errorf("list the rooms: %w", err)
+	}
+	var blocks, options []fields
+	for _, r := range rooms[:min(len(rooms), maxOptions)] {
+		options = append(options, fields{"text": plainText(r.Other.Text, maxLabel), "value": string(r.Room)})
+		if r.Room == room && word == "remark" && text == "" {
+			text = r.Remark
+		}
+	}
+	if len(options) == 0 {
+		return false, nil
+	}
+	if room == "" {
+		choose := fields{"type": "static_select", "action_id": "room", "options": options}
+		blocks = append(blocks, fields{"type": "input", "block_id": "room", "label": plainText(w.customer, maxLabel), "element": choose})
+	}
+	input := fields{"type": "plain_text_input", "action_id": "text", "multiline": word == "note", "max_length": maxSection}
+	if text != "" {
+		input["initial_value"] = cut(text, maxSection)
+	}
+	blocks = append(blocks, fields{"type": "input", "block_id": "text", "label": plainText(w.forms[word], maxLabel), "element": input})
+	err = s.a.call(s.ctx, "views.open", fields{"trigger_id": trigger, "view": fields{
+		"type": "modal", "callback_id": word, "private_metadata": string(room), "blocks": blocks,
+		"title": plainText("/"+word, maxLabel), "submit": plainText(w.submit, maxLabel), "close": plainText(w.cancel, maxLabel),
+	}}, nil)
+	if err != nil {
+		s.a.env.Log.Warn("a form could not be opened", "user", user, "err", err)
+	}
+	return err == nil, nil
+}
+
+// filled brings what was written into a form, in the words of the command.
+func (s *session) filled(i *interaction) error {
+	values := i.View.State.Values
+	room := i.View.Room
+	if room == "" {
+		room = values["room"]["room"].SelectedOption.Value
+	}
+	text := strings.TrimSpace(values["text"]["text"].Value)
+	return s.receive(bridge.MessageEvent{
+		Room: bridge.RoomID(room), User: bridge.UserID(i.User.ID), Msg: bridge.MsgID("form-" + i.View.ID), At: s.a.env.Now(),
+		Text: "/" + i.View.CallbackID + " " + text,
+	}, nil)
+}
+
+// showHome publishes a member's App Home, and again when something changes.
+func (a *adapter) showHome(ctx context.Context, user bridge.UserID) {
+	a.mu.Lock()
+	a.homes[user] = true
+	a.mu.Unlock()
+	blocks, err := a.home(ctx, user)
+	if err == nil {
+		err = a.call(ctx, "views.publish", fields{"user_id": string(user), "view": fields{"type": "home", "blocks": blocks}}, nil)
+	}
+	if err != nil && ctx.Err() == nil {
+		a.env.Log.Warn("the App Home could not be shown", "user", user, "err", err)
 	}
 }
 
 // homeRooms bounds the App Home: a view has at most 100 blocks (https://docs.slack.dev/reference/views/home-tab-views).
 const homeRooms = 40
 
-// home publishes a member's App Home: who waits, and the contacts.
-func (a *adapter) home(ctx context.Context, user bridge.UserID, workspace string) error {
+// home is a member's App Home: who waits, and the contacts.
+func (a *adapter) home(ctx context.Context, user bridge.UserID) ([]fields, error) {
 	rooms, err := a.env.Lobby.Rooms(ctx, user)
 	if err != nil {
-		return fmt.Errorf("list the rooms: %w", err)
+		return nil, fmt.Errorf("list the rooms: %w", err)
 	}
 	w := a.words()
-	header := func(text string) slackapi.Block {
-		return slackapi.NewHeaderBlock(slackapi.NewTextBlockObject(slackapi.PlainTextType, text, false, false))
-	}
-	waiting, contacts := []slackapi.Block{header(w.waiting)}, []slackapi.Block{header(w.contacts)}
+	header := func(text string) fields { return fields{"type": "header", "text": plainText(text, maxLabel)} }
+	waiting, contacts := []fields{header(w.waiting)}, []fields{header(w.contacts)}
 	for _, r := range rooms[:min(len(rooms), homeRooms)] {
-		text := "*" + escape(r.Other.Text) + "*"
-		if r.Remark != "" {
-			text += " (" + escape(r.Remark) + ")"
-		}
-		place, _, err := a.whereabouts(ctx, r.Room)
+		line, err := a.homeLine(ctx, &r)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		channel, thread := split(place)
-		if address := strings.TrimSuffix(workspace, "/") + "/archives/" + channel; thread == "" {
-			text += " <#" + channel + ">"
-		} else {
-			text += " <" + address + "/p" + strings.ReplaceAll(thread, ".", "") + "|→>"
-		}
-		if r.Last != nil {
-			text += "\n" + escape(cut(r.Last.Text, 80))
-		}
-		line := slackapi.NewSectionBlock(slackapi.NewTextBlockObject(slackapi.MarkdownType, cut(text, maxSection), false, false), nil, nil)
 		if r.State != bridge.LinkAsked || r.AskID == "" {
 			contacts = append(contacts, line)
 			continue
@@ -125,34 +348,65 @@ func (a *adapter) home(ctx context.Context, user bridge.UserID, workspace string
 			{ID: "accept", Label: w.accept, Style: "primary"}, {ID: "decline", Label: w.decline, Style: "danger"},
 		})
 		if err != nil {
-			return err
+			return nil, err
 		}
 		waiting = append(waiting, line, row)
 	}
 	if len(rooms) == 0 {
-		contacts = append(contacts, section(w.nobody))
+		contacts = append(contacts, section(plainText(w.nobody, maxSection)))
 	}
-	blocks := contacts
 	if len(waiting) > 1 {
-		blocks = append(waiting, contacts...)
+		return append(waiting, contacts...), nil
 	}
-	_, err = a.api.PublishViewContext(ctx, slackapi.PublishViewContextRequest{
-		UserID: string(user),
-		View:   slackapi.HomeTabViewRequest{Type: slackapi.VTHomeTab, Blocks: slackapi.Blocks{BlockSet: blocks}},
-	})
-	return a.asked("views.publish", err)
+	return contacts, nil
+}
+
+// homeLine is one contact: who it is, where, what was said last and what may be said now.
+func (a *adapter) homeLine(ctx context.Context, r *bridge.RoomView) (fields, error) {
+	text := "*" + escape(r.Other.Text) + "*"
+	if r.Remark != "" {
+		text += " (" + escape(r.Remark) + ")"
+	}
+	place, _, err := a.whereabouts(ctx, r.Room)
+	if err != nil {
+		return nil, err
+	}
+	channel, thread := split(place)
+	if s := a.session.Load(); thread == "" {
+		text += " <#" + channel + ">"
+	} else if s != nil {
+		text += " <" + strings.TrimSuffix(s.me.URL, "/") + "/archives/" + channel + "/p" + strings.ReplaceAll(thread, ".", "") + "|→>"
+	}
+	if r.Last != nil {
+		text += "\n" + escape(cut(r.Last.Text, maxLabel))
+	}
+	if r.Window != "" {
+		text += "\n_" + escape(r.Window) + "_"
+	}
+	return mrkdwn(text), nil
 }
 
 // words is what the adapter itself says.
+type words struct {
+	card, forms                                map[string]string // by Config.Rooms; by word
+	remark, tags, hello, since                 string            // on the card, before what they are
+	successor, answered, notYours              string
+	waiting, contacts, nobody, accept, decline string // of the App Home
+	customer, submit, cancel                   string // of forms
+}
+
 func (a *adapter) words() words {
-	if a.env.Lobby != nil && a.env.Lobby.Company().Language == "zh" {
+	if a.env.Lobby.Company().Language == "zh" {
 		return words{
 			card: map[string]string{
 				roomsChannel: "在这里直接发言，客户会收到。消息列（thread）中的回复是内部备注，客户看不到。",
 				roomsThread:  "在此消息列（thread）中回复，客户会收到。",
 			},
-			successor: "接续已归档的频道 <#%s>。", answered: "%s · <@%s>",
+			forms:  map[string]string{"note": "内部备注（客户看不到）", "remark": "备注名（- 为清除）", "tag": "标签，用空格分开（-标签 为去掉）"},
+			remark: "备注：", tags: "标签：", hello: "申请附言：", since: "认识于：",
+			successor: "接续已归档的频道 <#%s>。", answered: "%s · <@%s>", notYours: "这不是发给客户的消息。",
 			waiting: "等待接受", contacts: "我的联系人", nobody: "还没有联系人。", accept: "接受", decline: "拒绝",
+			customer: "客户", submit: "保存", cancel: "取消",
 		}
 	}
 	return words{
@@ -160,12 +414,13 @@ func (a *adapter) words() words {
 			roomsChannel: "Write here to talk to the customer. Replies in threads are internal notes: the customer does not see them.",
 			roomsThread:  "Reply in this thread to talk to the customer.",
 		},
-		successor: "This continues the archived channel <#%s>.", answered: "%s · <@%s>",
+		forms: map[string]string{
+			"note": "Internal note, which the customer does not see", "remark": "Your own words for the customer (- for none)",
+			"tag": "Tags with spaces between (-tag takes one away)",
+		},
+		remark: "Remark: ", tags: "Tags: ", hello: "Said with the request: ", since: "Since: ",
+		successor: "This continues the archived channel <#%s>.", answered: "%s · <@%s>", notYours: "This is no message of yours to a customer.",
 		waiting: "Waiting for you", contacts: "My contacts", nobody: "No contacts yet.", accept: "Accept", decline: "Decline",
+		customer: "Customer", submit: "Save", cancel: "Cancel",
 	}
-}
-
-type words struct {
-	card                                                            map[string]string // by Config.Rooms
-	successor, answered, waiting, contacts, nobody, accept, decline string
 }

@@ -2,6 +2,7 @@ package slack
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -11,46 +12,46 @@ import (
 	"github.com/hutong-im/hutong/bridge"
 )
 
-// Catching up may call conversations.history burstCalls times at once, then once in pace: Slack allows about 50 a minute
-// (https://docs.slack.dev/apis/web-api/rate-limits, tier 3).
+// Catching up may take burstLooks looks at once, then one in pace: Slack allows about 50 calls of conversations.history a
+// minute (https://docs.slack.dev/apis/web-api/rate-limits, tier 3).
 const (
-	burstCalls = 20
+	burstLooks = 20
 	pace       = 1200 * time.Millisecond
 )
 
 // remember reads how far each place was heard.
 func (s *session) remember(ctx context.Context) error {
-	prefix, after := readKey(""), ""
-	const page = 500
-	for {
-		keys, err := s.a.env.State.List(ctx, prefix, after, page)
-		if err != nil {
-			return fmt.Errorf("list the positions: %w", err)
+	const all = 1 << 20
+	keys, err := s.a.env.State.List(ctx, readKey(""), "", all)
+	if err != nil {
+		return fmt.Errorf("list the positions: %w", err)
+	}
+	for _, k := range keys {
+		var at string
+		if _, err := s.a.load(ctx, k, &at); err != nil {
+			return err
 		}
-		for _, k := range keys {
-			v, _, err := s.a.env.State.Get(ctx, k)
-			if err != nil {
-				return fmt.Errorf("read %s: %w", k, err)
-			}
-			if place := strings.TrimPrefix(k, prefix); s.read[place] == 0 {
-				s.read[place] = micros(string(v))
-			}
-			after = k
-		}
-		if len(keys) < page {
-			return nil
+		if place := strings.TrimPrefix(k, readKey("")); s.read[place] == 0 {
+			s.read[place] = micros(at)
 		}
 	}
+	return nil
 }
 
-// connected makes every place one to catch up with, those that were spoken in last first.
+// connected makes every place one to catch up with, those that were spoken in last first; then every member's account.
 func (s *session) connected() {
 	if err := s.remember(s.ctx); err != nil { // rooms may have been opened meanwhile
 		s.a.env.Log.Warn("not all positions could be read", "err", err)
 	}
 	s.swept = s.a.env.Now()
 	s.stale = slices.SortedFunc(maps.Keys(s.read), func(a, b string) int { return int(s.read[a]/1e6 - s.read[b]/1e6) })
-	s.burst = burstCalls
+	s.burst = burstLooks
+	s.accounts = nil
+	for _, m := range s.a.env.Lobby.Members() {
+		if user, ok := m.Account(s.a.env.Name); ok {
+			s.accounts = append(s.accounts, user)
+		}
+	}
 }
 
 // keep makes the positions durable.
@@ -64,27 +65,39 @@ func (s *session) keep(ctx context.Context) {
 }
 
 func (s *session) keepOne(ctx context.Context, place string) error {
-	if _, err := s.a.env.State.Put(ctx, readKey(place), []byte(stampOf(s.read[place])), bridge.AnyRev); err != nil {
-		return fmt.Errorf("keep the position: %w", err)
-	}
 	delete(s.dirty, place)
-	return nil
+	err := s.a.keep(ctx, readKey(place), stampOf(s.read[place]), bridge.AnyRev)
+	if err != nil {
+		s.dirty[place] = true
+	}
+	return err
 }
 
-// catchNext catches up with one place, and says when the next one may be.
+// behind reports whether there is something to look at.
+func (s *session) behind() bool { return len(s.stale)+len(s.accounts) > 0 }
+
+// catchNext looks at one place or account, and says when to look at the next one.
 func (s *session) catchNext() time.Duration {
-	if len(s.stale) == 0 {
+	if !s.behind() {
 		return pace
 	}
-	last := len(s.stale) - 1
-	place := s.stale[last]
-	err := s.catchUp(place)
+	var err error
+	var what string
+	done := func() {}
+	if last := len(s.stale) - 1; last >= 0 {
+		what, done = s.stale[last], func() { s.stale = slices.Delete(s.stale, last, last+1) }
+		err = s.catchUp(what)
+	} else {
+		last := len(s.accounts) - 1
+		what, done = string(s.accounts[last]), func() { s.accounts = s.accounts[:last] }
+		err = s.checkAccount(what)
+	}
 	v := bridge.Judge(err)
 	switch {
 	case err == nil, v.Verdict == bridge.VerdictPermanent: // the app is no longer there, or the thread is gone
-		s.stale = slices.Delete(s.stale, last, last+1)
+		done()
 	case s.ctx.Err() == nil:
-		s.a.env.Log.Warn("what was said meanwhile could not be read; trying again", "place", place, "err", err)
+		s.a.env.Log.Warn("what happened meanwhile could not be read; trying again", "what", what, "err", err)
 	}
 	if v.Verdict == bridge.VerdictWait {
 		s.burst = 0
@@ -96,6 +109,29 @@ func (s *session) catchNext() time.Duration {
 	return pace
 }
 
+// checkAccount tells whether a member's account works.
+func (s *session) checkAccount(id string) error {
+	u, err := s.look(id)
+	if is(err, "user_not_found", "user_not_visible") {
+		s.a.warn("user "+id, "there is no user "+id+" in the workspace: correct the accounts in members")
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	s.a.warn("user "+id, "")
+	return s.account(u)
+}
+
+// Slack's history does not tell that a message is gone, or what reactions it had. So the newest lines that the gateway
+// remembers of a room are compared with what Slack shows. What is missing there counts as deleted only while no
+// workspace's retention can have removed it, which is a day at least, and only after asking for the message itself.
+const (
+	comparedLines = 100
+	recallable    = 20 * time.Hour
+	mostAskedFor  = 10 // in one place at a time; most are notes, which stand in threads
+)
+
 // missed is a message that was not heard, or whose edit was not.
 type missed struct {
 	at   int64
@@ -103,25 +139,30 @@ type missed struct {
 	message
 }
 
-// catchUp brings what was said in a place since it was last heard, oldest first. What the gateway has already, it knows.
+// sight is what Slack shows of a place.
+type sight struct {
+	missed []missed
+	shown  map[string]*message
+	from   int64 // everything since then was read
+}
+
+// catchUp brings what was said in a place since it was last heard, oldest first, and what was done to what was said
+// before. What the gateway has already, it knows.
 func (s *session) catchUp(place string) error {
 	channel, thread := split(place)
 	since := s.read[place]
-	all, err := s.since(channel, thread, since)
-	if err != nil {
+	v := &sight{shown: map[string]*message{}, from: since - recallable.Microseconds()}
+	if err := s.see(channel, thread, since, v); err != nil {
 		return err
 	}
-	slices.SortStableFunc(all, func(a, b missed) int { return int(min(max(a.at-b.at, -1), 1)) })
-	for i := range all {
-		m := &all[i]
-		var e bridge.Event
+	slices.SortStableFunc(v.missed, func(a, b missed) int { return int(min(max(a.at-b.at, -1), 1)) })
+	for i := range v.missed {
+		m := &v.missed[i]
+		var err error
 		if m.edit {
-			e, err = s.edited(s.ctx, channel, m.Edited.TS, &m.message, nil)
+			err = s.receive(s.edited(channel, m.Edited.TS, &m.message, nil))
 		} else {
-			e, err = s.message(s.ctx, channel, &m.message)
-		}
-		if err == nil && e != nil {
-			err = s.receive(e)
+			err = s.receive(s.message(channel, &m.message))
 		}
 		if err != nil {
 			return err
@@ -130,47 +171,205 @@ func (s *session) catchUp(place string) error {
 			s.read[place], s.dirty[place] = m.at, true
 		}
 	}
-	return nil
+	return s.compare(place, v)
 }
 
-// since collects what is newer: pages of the channel from its end back to what is known, and on the way the
-// replies to older messages.
-func (s *session) since(channel, thread string, since int64) ([]missed, error) {
-	var out []missed
-	cursor := ""
+// see collects what is newer: pages of the channel from its end back to what is known, and on the way the replies to
+// older messages. Of a thread it takes what may have been deleted as well.
+func (s *session) see(channel, thread string, since int64, v *sight) error {
+	oldest, cursor := int64(0), ""
+	if thread != "" {
+		oldest = max(since-recallable.Microseconds(), 0)
+	}
 	for {
-		page, next, err := s.a.page(s.ctx, channel, thread, stampOf(since), cursor)
+		page, next, err := s.a.page(s.ctx, channel, thread, oldest, cursor)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		old := false
-		for _, m := range page {
+		for i := range page {
+			m := &page[i]
 			if m.TS == thread {
 				continue // the thread's root, which every page has
 			}
-			out = append(out, newer(m, since)...)
-			old = old || micros(m.TS) <= since
+			v.add(m, since)
+			if thread == "" {
+				v.from = micros(m.TS)
+			}
 			if thread == "" && m.ThreadTS == m.TS && micros(m.LatestReply) > since {
-				replies, err := s.since(channel, m.TS, since)
-				if err != nil {
-					return nil, err
+				if err := s.see(channel, m.TS, since, v); err != nil {
+					return err
 				}
-				out = append(out, replies...)
 			}
 		}
-		if cursor = next; next == "" || old && thread == "" {
-			return out, nil
+		if cursor = next; next == "" && thread == "" {
+			v.from = 0
+		}
+		if next == "" || thread == "" && v.from <= since {
+			return nil
 		}
 	}
 }
 
-// newer is what of a message is newer.
-func newer(m message, since int64) []missed {
+func (v *sight) add(m *message, since int64) {
+	v.shown[m.TS] = m
 	if at := micros(m.TS); at > since {
-		return []missed{{at: at, message: m}}
+		v.missed = append(v.missed, missed{at: at, message: *m})
+	} else if at = micros(m.Edited.TS); at > since {
+		v.missed = append(v.missed, missed{at: at, edit: true, message: *m})
 	}
-	if micros(m.Edited.TS) > since {
-		return []missed{{at: micros(m.Edited.TS), edit: true, message: m}}
+}
+
+// compare brings what was done meanwhile to what the gateway remembers.
+func (s *session) compare(place string, v *sight) error {
+	room, err := s.room(place)
+	if err != nil {
+		return err
+	}
+	r, err := s.a.record(s.ctx, room)
+	if err != nil || r == nil || len(r.Members) == 0 {
+		return err
+	}
+	lines, err := s.a.env.Lobby.History(s.ctx, r.Members[0], room, 0, comparedLines)
+	if errors.Is(err, bridge.ErrNotFound) {
+		return nil // the room is another's now
+	}
+	if err != nil {
+		return fmt.Errorf("read what was said: %w", err)
+	}
+	channel, _ := split(place)
+	from := max(v.from, micros(r.Card)) // what was said before the card was posted may stand in another channel
+	asked := 0
+	for _, l := range slices.Backward(lines) {
+		at := micros(string(l.Msg))
+		if m := v.shown[string(l.Msg)]; l.Recalled || at == 0 || at < from {
+			continue
+		} else if m != nil && m.SubType != "tombstone" {
+			err = s.compareReactions(room, r.Members[0], &l, m)
+		} else if l.Mine && asked < mostAskedFor && s.a.env.Now().Sub(time.UnixMicro(at)) < recallable {
+			asked++
+			err = s.compareGone(channel, room, l.Msg)
+		}
+		if err != nil {
+			return err
+		}
 	}
 	return nil
+}
+
+// compareGone brings that a message was deleted, if it was.
+func (s *session) compareGone(channel string, room bridge.RoomID, id bridge.MsgID) error {
+	m, err := s.a.one(s.ctx, channel, string(id), string(id))
+	if err != nil && !is(err, "thread_not_found", "message_not_found") {
+		return err
+	}
+	if m != nil && m.SubType != "tombstone" {
+		return nil
+	}
+	return s.receive(bridge.Deleted{Room: room, Msg: id, At: s.a.env.Now()}, nil)
+}
+
+// compareReactions brings the reactions of people that came or went.
+func (s *session) compareReactions(room bridge.RoomID, owner bridge.UserID, l *bridge.Line, m *message) error {
+	now := map[string]string{}
+	for _, r := range m.Reactions {
+		for _, user := range r.Users {
+			if char := s.a.emoji.toChar(r.Name); char != "" && user != s.me.UserID && now[char] != string(owner) {
+				now[char] = user
+			}
+		}
+	}
+	for _, r := range l.Reactions {
+		if r.Side != bridge.MemberSide {
+			continue
+		}
+		if _, stays := now[r.Emoji]; stays {
+			delete(now, r.Emoji)
+			continue
+		}
+		gone := bridge.Reacted{Room: room, User: owner, Msg: l.Msg, Emoji: r.Emoji, Removed: true, At: s.a.env.Now()}
+		if err := s.receive(gone, nil); err != nil {
+			return err
+		}
+	}
+	for _, char := range slices.Sorted(maps.Keys(now)) {
+		e := bridge.Reacted{Room: room, User: bridge.UserID(now[char]), Msg: l.Msg, Emoji: char, At: s.a.env.Now()}
+		if err := s.receive(e, nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Find looks for the message with the key.
+func (a *adapter) Find(ctx context.Context, room bridge.RoomID, key string) ([]bridge.MsgID, error) {
+	place, _, err := a.whereabouts(ctx, room)
+	if err != nil {
+		return nil, err
+	}
+	ts, err := a.find(ctx, place, key)
+	if err != nil || ts == "" {
+		return nil, err
+	}
+	return []bridge.MsgID{bridge.MsgID(ts)}, nil
+}
+
+// findPages bounds a search, at pageSize messages each: a message whose answer was lost is among the newest.
+const findPages = 10
+
+func (a *adapter) find(ctx context.Context, place, key string) (string, error) {
+	channel, thread := split(place)
+	cursor := ""
+	for range findPages {
+		page, next, err := a.page(ctx, channel, thread, 0, cursor)
+		if err != nil {
+			return "", err
+		}
+		for i := range page {
+			if keyOf(&page[i]) == key {
+				return page[i].TS, nil
+			}
+		}
+		if cursor = next; next == "" {
+			break
+		}
+	}
+	return "", nil
+}
+
+// pageSize is how many messages are read at once; Slack advises no more than 200
+// (https://docs.slack.dev/reference/methods/conversations.history).
+const pageSize = 200
+
+// page reads messages: a channel's from the newest back, a thread's from the oldest after a moment on.
+func (a *adapter) page(ctx context.Context, channel, thread string, oldest int64, cursor string) ([]message, string, error) {
+	return a.history(ctx, thread, fields{
+		"channel": channel, "limit": pageSize, "include_all_metadata": true, "cursor": cursor, "oldest": stampOf(oldest),
+	})
+}
+
+// one reads a message by its timestamp, in a thread if one is named; nil if there is none.
+func (a *adapter) one(ctx context.Context, channel, thread, ts string) (*message, error) {
+	found, _, err := a.history(ctx, thread, fields{"channel": channel, "oldest": ts, "latest": ts, "inclusive": true, "limit": 2})
+	for i := range found {
+		if found[i].TS == ts {
+			return &found[i], nil
+		}
+	}
+	return nil, err
+}
+
+// history asks for messages.
+func (a *adapter) history(ctx context.Context, thread string, q fields) ([]message, string, error) {
+	method := "conversations.history"
+	if thread != "" {
+		method, q["ts"] = "conversations.replies", thread
+	}
+	var got struct {
+		Messages []message `json:"messages"`
+		Metadata struct {
+			Next string `json:"next_cursor"`
+		} `json:"response_metadata"`
+	}
+	err := a.call(ctx, method, q, &got)
+	return got.Messages, got.Metadata.Next, err
 }

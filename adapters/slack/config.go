@@ -81,13 +81,34 @@ func (c *Config) Open(env bridge.Env) (bridge.Adapter, error) {
 	return a, nil
 }
 
-// scopes are what the app must be allowed, and docs/slack.md says why.
+// scopes are what the app asks for, and docs/slack.md says why.
 func scopes() []string {
 	return []string{
 		"chat:write", "chat:write.customize", "commands", "files:read", "files:write",
-		"groups:history", "groups:read", "groups:write", "im:history", "im:read", "im:write",
+		"groups:history", "groups:read", "groups:write", "im:history", "im:write",
 		"metadata.message:read", "pins:write", "reactions:read", "reactions:write", "users:read",
 	}
+}
+
+// comforts are the scopes that can be done without, and what is missed then.
+func comforts() map[string]string {
+	return map[string]string{
+		"commands":    "there is no /hutong, and there are no shortcuts",
+		"files:read":  "employees' files do not reach customers",
+		"files:write": "customers' files do not reach employees",
+		"pins:write":  "contacts' cards are not pinned",
+		"users:read":  "mentions reach customers without names, and deactivated accounts are not noticed",
+	}
+}
+
+// missing are the scopes that are not in the header x-oauth-scopes.
+func missing(header string) []string {
+	granted := strings.FieldsFunc(header, func(r rune) bool { return r == ',' || r == ' ' })
+	return slices.DeleteFunc(scopes(), func(s string) bool { return slices.Contains(granted, s) })
+}
+
+func lacking(scopes string) string {
+	return "the app lacks " + scopes + ": add it under OAuth & Permissions, Bot Token Scopes, at https://api.slack.com/apps, then install the app again"
 }
 
 // ManifestOptions are what differs between companies.
@@ -97,53 +118,57 @@ type ManifestOptions struct {
 	URL string
 }
 
+// Callbacks of the shortcuts that are no words of the gateway's.
+const (
+	sendNote  = "send"
+	sendAgain = "retry"
+)
+
 // Manifest is the app manifest, in JSON, with which a company makes its own app at
 // https://api.slack.com/apps (fields: https://docs.slack.dev/reference/app-manifest).
 func Manifest(o ManifestOptions) ([]byte, error) {
-	type m = map[string]any
 	if o.Name == "" {
 		o.Name = "hutong"
 	}
 	socket := o.URL == ""
-	command := m{"command": "/hutong", "description": "Customers: /hutong help", "usage_hint": "to NAME | who | help", "should_escape": false}
-	events := m{"bot_events": []string{
-		"app_home_opened", "app_uninstalled", "message.groups", "message.im", "reaction_added", "reaction_removed", "tokens_revoked",
+	command := fields{
+		"command": "/hutong", "description": "Customers: /hutong help", "should_escape": false,
+		"usage_hint": "card | to NAME | who | contacts | note | pin | mute | remark | tag | help",
+	}
+	events := fields{"bot_events": []string{
+		"app_home_opened", "app_uninstalled", "message.groups", "message.im", "reaction_added", "reaction_removed", "tokens_revoked", "user_change",
 	}}
-	interactivity := m{"is_enabled": true}
+	interactivity := fields{"is_enabled": true}
 	if !socket {
 		command["url"], events["request_url"], interactivity["request_url"] = o.URL, o.URL, o.URL
 	}
-	shortcut := func(word, name, description string) m {
-		return m{"name": name, "type": "message", "callback_id": word, "description": description}
+	shortcut := func(kind, word, name, description string) fields {
+		return fields{"name": name, "type": kind, "callback_id": word, "description": description}
 	}
-	return json.MarshalIndent(m{
-		"display_information": m{
+	return json.MarshalIndent(fields{
+		"display_information": fields{
 			"name": o.Name, "description": "Customers from WeChat and other messengers, in your workspace",
 			"background_color": "#1f4e5f",
 		},
-		"features": m{
-			"app_home":       m{"home_tab_enabled": true, "messages_tab_enabled": true, "messages_tab_read_only_enabled": false},
-			"bot_user":       m{"display_name": o.Name, "always_online": true},
-			"slash_commands": []m{command},
-			"shortcuts": []m{
-				shortcut(sendNote, "Send to customer", "Sends your own internal note to the customer after all"),
-				shortcut("who", "Who is this customer?", "Says who is at the other end"),
-				shortcut("accept", "Accept customer", "Accepts the request of this customer"),
+		"features": fields{
+			"app_home":       fields{"home_tab_enabled": true, "messages_tab_enabled": true, "messages_tab_read_only_enabled": false},
+			"bot_user":       fields{"display_name": o.Name, "always_online": true},
+			"slash_commands": []fields{command},
+			"shortcuts": []fields{ // Slack takes five of each type
+				shortcut("message", sendNote, "Send to customer", "Sends your own internal note to the customer after all"),
+				shortcut("message", sendAgain, "Retry", "Sends your message that did not arrive once more"),
+				shortcut("message", "note", "Internal note", "Keeps a note that the customer does not see"),
+				shortcut("message", "who", "Who is this customer?", "Says who is at the other end"),
+				shortcut("message", "accept", "Accept customer", "Accepts the request of this customer"),
+				shortcut("global", "note", "Note on a customer", "Keeps a note that the customer does not see"),
+				shortcut("global", "remark", "Remark of a customer", "Your own words for who a customer is"),
+				shortcut("global", "tag", "Tags of a customer", "Adds tags to a customer, or takes them away"),
 			},
 		},
-		"oauth_config": m{"scopes": m{"bot": scopes()}},
-		"settings": m{
+		"oauth_config": fields{"scopes": fields{"bot": scopes()}},
+		"settings": fields{
 			"event_subscriptions": events, "interactivity": interactivity, "socket_mode_enabled": socket,
 			"org_deploy_enabled": false, "token_rotation_enabled": false,
 		},
 	}, "", "  ")
-}
-
-// missing are the scopes that are not in the header x-oauth-scopes.
-func missing(header string) []string {
-	var granted []string
-	for s := range strings.SplitSeq(header, ",") {
-		granted = append(granted, strings.TrimSpace(s))
-	}
-	return slices.DeleteFunc(scopes(), func(s string) bool { return slices.Contains(granted, s) })
 }

@@ -51,13 +51,17 @@ type workspace struct {
 	files    map[string]*file
 	calls    []string
 	views    map[string]string // App Home, by user
+	modals   map[string]obj    // forms that are open, by id
+	triggers map[string]bool   // that may still open a form
+	respond  map[string]func(text string, blocks any)
+	deleted  map[string]bool // users
 	trouble  adaptertest.Trouble
 	latin    bool   // channel names are Latin only
 	forgets  bool   // events are lost while nobody is connected
 	scopes   string // granted
 	refuse   map[string]string
-	busy     map[string]bool // methods that answer 429
-	shouted  []string        // what would have notified everybody
+	busy     map[string]int // methods that answer 429, and for how many seconds
+	shouted  []string       // what would have notified everybody
 
 	queue   []*envelope
 	conns   []*websocket.Conn
@@ -74,7 +78,7 @@ type channel struct {
 	members         []string
 	msgs            []obj
 	pins            []string
-	hints           []adaptertest.Line
+	hints           []obj // that one user sees
 }
 
 type file struct {
@@ -94,7 +98,8 @@ type envelope struct {
 func newWorkspace(t *testing.T, rooms string, overHTTP bool) *workspace {
 	w := &workspace{
 		t: t, rooms: rooms, http: overHTTP, last: time.Now().UnixMicro(), channels: map[string]*channel{}, users: map[string]string{},
-		files: map[string]*file{}, views: map[string]string{}, trouble: adaptertest.Calm, refuse: map[string]string{}, busy: map[string]bool{},
+		files: map[string]*file{}, views: map[string]string{}, modals: map[string]obj{}, triggers: map[string]bool{},
+		respond: map[string]func(string, any){}, deleted: map[string]bool{}, trouble: adaptertest.Calm, refuse: map[string]string{}, busy: map[string]int{},
 		scopes: strings.Join(scopes(), ","), wake: make(chan struct{}, 1), emoji: readEmojis(),
 	}
 	w.srv = httptest.NewServer(w)
@@ -374,6 +379,9 @@ func (w *workspace) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	case r.URL.Path == "/socket":
 		w.socket(rw, r)
 		return
+	case strings.HasPrefix(r.URL.Path, "/respond/"):
+		w.responded(rw, r)
+		return
 	case strings.HasPrefix(r.URL.Path, "/upload/"):
 		w.upload(rw, r)
 		return
@@ -394,7 +402,9 @@ func (w *workspace) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	if !changes.MatchString(method) && trouble != adaptertest.Revoked {
 		trouble = adaptertest.Calm
 	}
-	if busy {
+	if busy == 0 {
+		busy = retrySecs
+	} else {
 		trouble = adaptertest.Busy
 	}
 	switch trouble { //nolint:exhaustive // the others come later
@@ -402,7 +412,7 @@ func (w *workspace) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		http.Error(rw, "<html>oops", http.StatusInternalServerError)
 		return
 	case adaptertest.Busy:
-		rw.Header().Set("Retry-After", strconv.Itoa(retrySecs))
+		rw.Header().Set("Retry-After", strconv.Itoa(busy))
 		rw.WriteHeader(http.StatusTooManyRequests)
 		return
 	}
@@ -420,7 +430,9 @@ func (w *workspace) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		answer = no(refusal)
 	default:
 		w.mu.Lock()
-		answer = w.answer(method, r.Form)
+		if answer = w.permitted(method); answer == nil {
+			answer = w.answer(method, r.Form)
+		}
 		rw.Header().Set("X-OAuth-Scopes", w.scopes)
 		w.mu.Unlock()
 	}
@@ -436,6 +448,26 @@ func (w *workspace) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	}
 	rw.Header().Set("Content-Type", "application/json")
 	_ = json.NewEncoder(rw).Encode(answer)
+}
+
+// responded is a call of a response_url, which takes no token.
+func (w *workspace) responded(rw http.ResponseWriter, r *http.Request) {
+	var in struct {
+		Replace bool   `json:"replace_original"`
+		Text    string `json:"text"`
+		Blocks  []any  `json:"blocks"`
+	}
+	err := json.NewDecoder(r.Body).Decode(&in)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	f := w.respond[strings.TrimPrefix(r.URL.Path, "/respond/")]
+	if err != nil || f == nil || !in.Replace || r.Header.Get("Authorization") != "" || badBlocks(in.Blocks) {
+		w.t.Errorf("the response %+v is wrong: %v", in, err)
+		http.Error(rw, "invalid_payload", http.StatusBadRequest)
+		return
+	}
+	f(in.Text, in.Blocks)
+	_, _ = io.WriteString(rw, "ok")
 }
 
 func (w *workspace) upload(rw http.ResponseWriter, r *http.Request) {

@@ -12,8 +12,6 @@ import (
 	"github.com/hutong-im/hutong/bridge"
 )
 
-func userID(s string) bridge.UserID { return bridge.UserID(s) }
-
 func TestSocketMode(t *testing.T) {
 	adaptertest.Run(t, Kind(), newWorkspace(t, roomsChannel, false))
 }
@@ -56,6 +54,11 @@ func (w *workspace) Do(a adaptertest.Act) (bridge.MsgID, bool) {
 	case adaptertest.React, adaptertest.Unreact:
 		w.react(c, m, string(a.User), w.emoji.toName(a.Emoji), a.Verb == adaptertest.React)
 	case adaptertest.Press:
+		for _, h := range c.hints {
+			if h["ts"] == string(a.Msg) {
+				m = h
+			}
+		}
 		return "", w.press(c, m, string(a.User), a.Choice)
 	default:
 		return "", false
@@ -84,7 +87,8 @@ func buttons(blocks any) []button {
 func (w *workspace) press(c *channel, m obj, user, choice string) bool {
 	for _, b := range buttons(m["blocks"]) {
 		var p press
-		if json.Unmarshal([]byte(b.Value), &p) == nil && p.Choice == choice {
+		_, body, _ := strings.Cut(b.Value, " ")
+		if json.Unmarshal([]byte(body), &p) == nil && p.Choice == choice {
 			w.pressed(c, m, user, b)
 			return true
 		}
@@ -93,11 +97,19 @@ func (w *workspace) press(c *channel, m obj, user, choice string) bool {
 }
 
 func (w *workspace) pressed(c *channel, m obj, user string, b button) {
-	w.tell("interactive", obj{
-		"type": "block_actions", "user": obj{"id": user}, "channel": obj{"id": c.id}, "message": m, "trigger_id": w.id("t"),
-		"container": obj{"type": "message", "message_ts": m["ts"], "channel_id": c.id},
-		"actions":   []obj{{"type": "button", "action_id": b.ActionID, "value": b.Value, "text": b.Text, "action_ts": w.ts()}},
-	})
+	respond := w.id("r")
+	w.respond[respond] = func(text string, blocks any) { m["text"], m["blocks"] = text, blocks }
+	_, hint := m["to"]
+	e := obj{
+		"type": "block_actions", "user": obj{"id": user}, "channel": obj{"id": c.id}, "trigger_id": w.trigger(),
+		"container":    obj{"type": "message", "message_ts": m["ts"], "channel_id": c.id, "is_ephemeral": hint},
+		"response_url": w.srv.URL + "/respond/" + respond,
+		"actions":      []obj{{"type": "button", "action_id": b.ActionID, "value": b.Value, "text": b.Text, "action_ts": w.ts()}},
+	}
+	if !hint { // of one that a single user sees, the content is not told
+		e["message"] = m
+	}
+	w.tell("interactive", e)
 }
 
 var (
@@ -125,12 +137,41 @@ func (w *workspace) View(room bridge.RoomID) adaptertest.View {
 		}
 		v.Lines = append(v.Lines, w.line(m))
 	}
-	v.Lines = append(v.Lines, c.hints...)
+	for _, h := range c.hints {
+		l := w.line(h)
+		l.To = bridge.UserID(h["to"].(string))
+		v.Lines = append(v.Lines, l)
+	}
+	for _, ts := range c.pins {
+		if m := c.find(ts); m != nil && (thread == "" || thread == ts) {
+			v.Board = unescape(m["text"].(string))
+		}
+	}
 	return v
 }
 
+// shown is a message's text, or that of its blocks, which hide it.
+func shown(m obj) string {
+	b, _ := json.Marshal(m["blocks"])
+	var blocks []struct{ Text struct{ Type, Text string } }
+	_ = json.Unmarshal(b, &blocks)
+	var out []string
+	for _, x := range blocks {
+		if x.Text.Type == "plain_text" {
+			x.Text.Text = escape(x.Text.Text)
+		}
+		if x.Text.Text != "" {
+			out = append(out, x.Text.Text)
+		}
+	}
+	if len(out) == 0 {
+		return m["text"].(string)
+	}
+	return strings.Join(out, "\n")
+}
+
 func (w *workspace) line(m obj) adaptertest.Line {
-	text := fileLink.ReplaceAllString(mention.ReplaceAllString(m["text"].(string), ""), "")
+	text := fileLink.ReplaceAllString(mention.ReplaceAllString(shown(m), ""), "")
 	l := adaptertest.Line{Msg: bridge.MsgID(m["ts"].(string)), Mine: m["user"] == botUser, Text: unescape(text)}
 	l.Name, _ = m["username"].(string)
 	for _, n := range reactions(m, botUser) {

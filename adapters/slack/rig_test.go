@@ -66,10 +66,27 @@ type lobby struct {
 	bridge.Lobby
 	language string
 	rooms    []bridge.RoomView
+	members  []bridge.Member
+	lines    []bridge.Line
 }
 
 func (l *lobby) Company() bridge.Company {
-	return bridge.Company{Name: "ACME", Language: l.language}
+	return bridge.Company{Name: "ACME", Language: l.language, Zone: time.UTC}
+}
+
+func (l *lobby) Members() []bridge.Member { return l.members }
+
+func (l *lobby) History(context.Context, bridge.UserID, bridge.RoomID, bridge.MessageID, int) ([]bridge.Line, error) {
+	return l.lines, nil
+}
+
+func (l *lobby) Line(_ context.Context, _ bridge.UserID, _ bridge.RoomID, m bridge.MsgID) (bridge.Line, error) {
+	for _, x := range l.lines {
+		if x.Msg == m {
+			return x, nil
+		}
+	}
+	return bridge.Line{}, bridge.ErrNotFound
 }
 
 func (l *lobby) Rooms(context.Context, bridge.UserID) ([]bridge.RoomView, error) { return l.rooms, nil }

@@ -9,8 +9,6 @@ import (
 	"time"
 	"unicode"
 
-	slackapi "github.com/slack-go/slack"
-
 	"github.com/hutong-im/hutong/bridge"
 )
 
@@ -24,72 +22,113 @@ func split(place string) (channel, thread string) {
 // record is what is kept of a room that the adapter opened.
 type record struct {
 	bridge.Opening
-	Place string // where the room is now
-	Card  string // the pinned post
-	Text  string // what stands in it
+	Place string          // where the room is now
+	Card  string          // the pinned post
+	Text  string          // what stands in it
+	In    []bridge.UserID // who was brought in
 }
 
 // Keys in Env.State.
-func openKey(key string) string     { return "open/" + key }   // of an Opening: the room
-func roomKey(room string) string    { return "room/" + room }  // the record
-func homeKey(place string) string   { return "home/" + place } // the room of a place that replaced another
-func readKey(place string) string   { return "read/" + place } // up to where a place was heard
-func nameKey(room, n string) string { return room + "-" + n }  // of channels: NAME-2 follows NAME
+func openKey(key string) string         { return "open/" + key }          // of an Opening: the room
+func roomKey(room bridge.RoomID) string { return "room/" + string(room) } // the record
+func homeKey(place string) string       { return "home/" + place }        // the room of a place that replaced another
+func readKey(place string) string       { return "read/" + place }        // up to where a place was heard
+
+// record is what is kept of a room; nil if the adapter did not open it.
+func (a *adapter) record(ctx context.Context, room bridge.RoomID) (*record, error) {
+	r := &record{}
+	known, err := a.load(ctx, roomKey(room), r)
+	if !known {
+		return nil, err
+	}
+	return r, nil
+}
+
+// whereabouts is where a room is now, and its record if there is one.
+func (a *adapter) whereabouts(ctx context.Context, room bridge.RoomID) (place string, r *record, err error) {
+	if r, err = a.record(ctx, room); err != nil || r == nil {
+		return string(room), nil, err
+	}
+	return r.Place, r, nil
+}
 
 // Open makes the room of a link, or finds it.
 func (a *adapter) Open(ctx context.Context, o bridge.Opening) (bridge.RoomID, error) {
-	var room string
+	var room bridge.RoomID
 	known, err := a.load(ctx, openKey(o.Key), &room)
 	if err != nil {
 		return "", err
 	}
-	var r record
+	r := &record{}
 	if known {
-		if _, err := a.load(ctx, roomKey(room), &r); err != nil {
+		if r, err = a.record(ctx, room); err != nil {
 			return "", err
 		}
+		r.In = nil // who has left is wanted again
 	}
-	r.Opening = o
-	if err := a.furnish(ctx, &r); err != nil {
+	if err := a.furnish(ctx, r, o); err != nil {
 		if !known {
 			return "", err
 		}
-		return bridge.RoomID(room), a.replace(ctx, bridge.RoomID(room), &r, err)
+		return room, a.replace(ctx, room, r, err)
 	}
 	if !known {
-		room = r.Place
+		room = bridge.RoomID(r.Place)
 	}
-	if err := a.settle(ctx, room, &r); err != nil {
-		return "", err
+	return room, a.settle(ctx, room, r)
+}
+
+// Update brings card, members and App Home up to date. A thread follows its owner.
+func (a *adapter) Update(ctx context.Context, room bridge.RoomID, o bridge.Opening) error {
+	r, err := a.record(ctx, room)
+	if err != nil || r == nil {
+		return err
 	}
-	return bridge.RoomID(room), nil
+	before := *r
+	if err := a.furnish(ctx, r, o); err != nil {
+		return err
+	}
+	if r.Text != before.Text || r.Place != before.Place || !slices.Equal(r.In, before.In) {
+		if err := a.settle(ctx, room, r); err != nil {
+			return err
+		}
+	}
+	for _, user := range o.Members {
+		a.mu.Lock()
+		seen := a.homes[user]
+		a.mu.Unlock()
+		if seen {
+			a.showHome(ctx, user)
+		}
+	}
+	return nil
 }
 
 // settle makes durable where a room is.
-func (a *adapter) settle(ctx context.Context, room string, r *record) error {
-	err := a.keep(ctx, roomKey(room), r)
+func (a *adapter) settle(ctx context.Context, room bridge.RoomID, r *record) error {
+	err := a.keep(ctx, roomKey(room), r, bridge.AnyRev)
 	if err == nil {
-		err = a.keep(ctx, openKey(r.Key), room)
+		err = a.keep(ctx, openKey(r.Key), room, bridge.AnyRev)
 	}
-	if err == nil && room != r.Place {
-		err = a.keep(ctx, homeKey(r.Place), room)
+	if err == nil && string(room) != r.Place {
+		err = a.keep(ctx, homeKey(r.Place), room, bridge.AnyRev)
 	}
 	if err == nil {
-		_, err = a.env.State.Put(ctx, readKey(r.Place), []byte(r.Card), 0) // from its first post on
-		if errors.Is(err, bridge.ErrStale) {
-			err = nil
-		}
+		err = a.keep(ctx, readKey(r.Place), r.Card, 0) // from its first post on
 	}
 	return err
 }
 
-// furnish makes what is not there yet: the channel, its members, its topic, the pinned card.
-func (a *adapter) furnish(ctx context.Context, r *record) error {
-	var channel string
+// furnish makes what is not there yet, and brings the rest up to date: the channel, its members, its topic, the pinned card.
+func (a *adapter) furnish(ctx context.Context, r *record, o bridge.Opening) error {
+	if a.cfg.Rooms == roomsThread && r.Place != "" && !slices.Equal(r.Members, o.Members) {
+		r.Place, r.Card = "", ""
+	}
+	r.Opening = o
+	channel, _ := split(r.Place)
 	var err error
 	switch {
-	case r.Place != "":
-		channel, _ = split(r.Place)
+	case channel != "":
 	case a.cfg.Rooms == roomsThread:
 		channel, err = a.direct(ctx, r.Members)
 	default:
@@ -99,7 +138,7 @@ func (a *adapter) furnish(ctx context.Context, r *record) error {
 		return err
 	}
 	if a.cfg.Rooms == roomsChannel {
-		if err := a.invite(ctx, channel, r.Members); err != nil {
+		if err := a.invite(ctx, channel, r); err != nil {
 			return err
 		}
 	}
@@ -120,11 +159,11 @@ func (a *adapter) direct(ctx context.Context, users []bridge.UserID) (string, er
 	if len(users) == 0 {
 		return "", bridge.Permanent(errors.New("conversations.open: nobody to talk to"))
 	}
-	c, _, _, err := a.api.OpenConversationContext(ctx, &slackapi.OpenConversationParameters{Users: []string{string(users[0])}, ReturnIM: true})
-	if err != nil {
-		return "", a.asked("conversations.open", err)
+	var got struct {
+		Channel named `json:"channel"`
 	}
-	return c.ID, nil
+	err := a.call(ctx, "conversations.open", fields{"users": string(users[0])}, &got)
+	return got.Channel.ID, err
 }
 
 // maxName is how long a channel's name may be (https://docs.slack.dev/reference/methods/conversations.create#naming).
@@ -149,36 +188,48 @@ func slug(s string, limit int) string {
 	return strings.TrimSuffix(b.String(), "-")
 }
 
+// conversation is a channel of Slack's.
+type conversation struct {
+	ID       string `json:"id"`
+	Name     string `json:"name"`
+	Archived bool   `json:"is_archived"`
+	Topic    struct {
+		Value string `json:"value"`
+	} `json:"topic"`
+}
+
 // channel makes a private channel called after the contact. A name that is taken is its own from an earlier try,
 // unless it was archived: then the next number follows.
 func (a *adapter) channel(ctx context.Context, r *record) (string, error) {
 	key := slug(r.Key, maxName/2)
-	name := slug(r.Title, maxName-len(key)-8)
-	if name == "" {
-		name = "hutong"
+	base, plain := slug(r.Title, maxName-len(key)-8)+"-"+key, "hutong-"+key
+	if base == "-"+key {
+		base = plain
 	}
-	base := nameKey(name, key)
 	const tries = 50
 	for n := 1; n <= tries; n++ {
-		try := base
+		name := base
 		if n > 1 {
-			try = nameKey(base, fmt.Sprint(n))
+			name = fmt.Sprintf("%s-%d", base, n)
 		}
-		c, err := a.api.CreateConversationContext(ctx, slackapi.CreateConversationParams{ChannelName: try, IsPrivate: true})
+		var got struct {
+			Channel conversation `json:"channel"`
+		}
+		err := a.call(ctx, "conversations.create", fields{"name": name, "is_private": true}, &got)
 		switch {
 		case err == nil:
-			return c.ID, a.describe(ctx, c.ID, r)
-		case is(err, "invalid_name_specials", "invalid_name", "invalid_name_punctuation") && base != nameKey("hutong", key):
-			base, n = nameKey("hutong", key), 0 // this workspace takes Latin letters only
+			return got.Channel.ID, a.describe(ctx, got.Channel.ID, r)
+		case is(err, "invalid_name_specials", "invalid_name", "invalid_name_punctuation") && base != plain:
+			base, n = plain, 0 // this workspace takes Latin letters only
 			continue
 		case !is(err, "name_taken"):
-			return "", a.asked("conversations.create", err)
+			return "", err
 		}
-		found, err := a.named(ctx, try)
+		found, err := a.named(ctx, name)
 		if err != nil {
 			return "", err
 		}
-		if found == nil || found.IsArchived {
+		if found == nil || found.Archived {
 			continue
 		}
 		if found.Topic.Value == "" {
@@ -190,33 +241,32 @@ func (a *adapter) channel(ctx context.Context, r *record) (string, error) {
 }
 
 // named finds a private channel of the app by its name; nil if it is in none.
-func (a *adapter) named(ctx context.Context, name string) (*slackapi.Channel, error) {
-	q := &slackapi.GetConversationsParameters{Types: []string{"private_channel"}, Limit: 200}
-	for {
-		page, next, err := a.api.GetConversationsContext(ctx, q)
-		if err != nil {
-			return nil, a.asked("conversations.list", err)
+func (a *adapter) named(ctx context.Context, name string) (*conversation, error) {
+	for cursor := ""; ; {
+		var got struct {
+			Channels []conversation `json:"channels"`
+			Metadata struct {
+				Next string `json:"next_cursor"`
+			} `json:"response_metadata"`
 		}
-		if i := slices.IndexFunc(page, func(c slackapi.Channel) bool { return c.Name == name }); i >= 0 {
-			return &page[i], nil
+		if err := a.call(ctx, "conversations.list", fields{"types": "private_channel", "limit": pageSize, "cursor": cursor}, &got); err != nil {
+			return nil, err
 		}
-		if q.Cursor = next; next == "" {
+		if i := slices.IndexFunc(got.Channels, func(c conversation) bool { return c.Name == name }); i >= 0 {
+			return &got.Channels[i], nil
+		}
+		if cursor = got.Metadata.Next; cursor == "" {
 			return nil, nil
 		}
 	}
 }
 
-// maxTopic is the limit of topics and purposes, in characters.
+// maxTopic is the limit of topics, in characters.
 const maxTopic = 250
 
-// describe sets topic and purpose, once: each change posts a line into the channel.
+// describe sets the topic, once: each change posts a line into the channel.
 func (a *adapter) describe(ctx context.Context, channel string, r *record) error {
-	label := escape(cut(r.Label.Text, maxTopic/5))
-	if _, err := a.api.SetPurposeOfConversationContext(ctx, channel, label); err != nil {
-		return a.asked("conversations.setPurpose", err)
-	}
-	_, err := a.api.SetTopicOfConversationContext(ctx, channel, label)
-	return a.asked("conversations.setTopic", err)
+	return a.call(ctx, "conversations.setTopic", fields{"channel": channel, "topic": escape(cut(r.Label.Text, maxTopic/5))}, nil)
 }
 
 // cut keeps the first n characters.
@@ -227,53 +277,78 @@ func cut(s string, n int) string {
 	return s
 }
 
-func (a *adapter) invite(ctx context.Context, channel string, users []bridge.UserID) error {
-	for _, u := range users {
-		_, err := a.api.InviteUsersToConversationContext(ctx, channel, string(u))
-		if err != nil && !is(err, "already_in_channel", "cant_invite_self") {
-			return a.asked("conversations.invite", err)
+// invite brings in whom it has not brought in before.
+func (a *adapter) invite(ctx context.Context, channel string, r *record) error {
+	for _, u := range r.Members {
+		if slices.Contains(r.In, u) {
+			continue
 		}
+		err := a.call(ctx, "conversations.invite", fields{"channel": channel, "users": string(u)}, nil)
+		if err != nil && !is(err, "already_in_channel", "cant_invite_self") {
+			return err
+		}
+		r.In = append(slices.Clone(r.In), u)
 	}
 	return nil
 }
 
-// card posts and pins who the contact is, or brings the post up to date.
+// describes is what the card says.
+func (a *adapter) describes(o *bridge.Opening) string {
+	w := a.words()
+	lines := []string{"*" + escape(o.Label.Text) + "*"}
+	add := func(name, value string) {
+		if value = bridge.Tidy(value, maxSection/4); value != "" {
+			lines = append(lines, name+escape(value))
+		}
+	}
+	add(w.remark, o.Remark)
+	add(w.tags, strings.Join(o.Tags, ", "))
+	add(w.hello, o.Hello)
+	if zone := a.env.Lobby.Company().Zone; zone != nil && !o.Since.IsZero() {
+		add(w.since, o.Since.In(zone).Format(time.DateOnly))
+	}
+	add("", o.Window)
+	return strings.Join(append(lines, w.card[a.cfg.Rooms]), "\n")
+}
+
+// card posts and pins who the contact is, or brings the post up to date. One that somebody deleted is posted again.
 func (a *adapter) card(ctx context.Context, channel string, r *record) error {
-	text := "*" + escape(r.Label.Text) + "*\n" + a.words().card[a.cfg.Rooms]
+	text := a.describes(&r.Opening)
 	if r.Card != "" {
 		if text == r.Text {
 			return nil
 		}
-		_, _, _, err := a.api.UpdateMessageContext(ctx, channel, r.Card, slackapi.MsgOptionText(text, false))
-		r.Text = text
-		return a.asked("chat.update", err)
+		err := a.call(ctx, "chat.update", fields{"channel": channel, "ts": r.Card, "text": text}, nil)
+		if !is(err, "message_not_found") {
+			r.Text = text
+			return err
+		}
+		r.Place = ""
 	}
 	key := "card-" + r.Key
-	found, err := a.find(ctx, channel, "", key)
+	found, err := a.find(ctx, channel, key)
 	if err != nil {
 		return err
 	}
 	if found == "" {
-		opts := []slackapi.MsgOption{slackapi.MsgOptionText(text, false), stamp(key), slackapi.MsgOptionDisableLinkUnfurl()}
-		if _, found, err = a.api.PostMessageContext(ctx, channel, opts...); err != nil {
-			return a.asked("chat.postMessage", err)
+		var got message
+		err := a.call(ctx, "chat.postMessage", fields{
+			"channel": channel, "text": text, "metadata": stamp(key), "unfurl_links": false, "unfurl_media": false,
+		}, &got)
+		if err != nil {
+			return err
 		}
+		found = got.TS
 	}
 	r.Card, r.Text = found, text
-	if err := a.api.AddPinContext(ctx, channel, slackapi.NewRefToMessage(channel, found)); err != nil && !is(err, "already_pinned") {
-		a.env.Log.Warn("the contact's card could not be pinned", "room", channel, "err", a.asked("pins.add", err))
+	err = a.call(ctx, "pins.add", fields{"channel": channel, "timestamp": found}, nil)
+	if bridge.Judge(err).Verdict != bridge.VerdictPermanent {
+		return err
+	}
+	if !is(err, "already_pinned") {
+		a.warn("pins", "contacts' cards cannot be pinned: "+err.Error())
 	}
 	return nil
-}
-
-// whereabouts is where a room is now, and whom a message there calls.
-func (a *adapter) whereabouts(ctx context.Context, room bridge.RoomID) (place string, r *record, err error) {
-	r = &record{}
-	known, err := a.load(ctx, roomKey(string(room)), r)
-	if err != nil || !known {
-		return string(room), nil, err
-	}
-	return r.Place, r, nil
 }
 
 // lostPause is how often a channel is tried from which the app was removed.
@@ -292,16 +367,16 @@ func (a *adapter) replace(ctx context.Context, room bridge.RoomID, r *record, ca
 		return cause
 	}
 	old, _ := split(r.Place)
-	next := &record{Opening: r.Opening}
-	if err := a.furnish(ctx, next); err != nil {
+	next := &record{}
+	if err := a.furnish(ctx, next, r.Opening); err != nil {
 		return err
 	}
-	if err := a.settle(ctx, string(room), next); err != nil {
+	if err := a.settle(ctx, room, next); err != nil {
 		return err
 	}
 	a.env.Log.Warn("a channel was archived; its successor was opened", "room", room, "place", next.Place)
 	channel, thread := split(next.Place)
-	_, _, err := a.api.PostMessageContext(ctx, channel, slackapi.MsgOptionText(fmt.Sprintf(a.words().successor, old), false),
-		slackapi.MsgOptionTS(thread), stamp("successor-"+next.Place))
-	return a.asked("chat.postMessage", err)
+	return a.call(ctx, "chat.postMessage", fields{
+		"channel": channel, "thread_ts": thread, "text": fmt.Sprintf(a.words().successor, old), "metadata": stamp("successor-" + next.Place),
+	}, nil)
 }

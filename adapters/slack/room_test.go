@@ -196,7 +196,7 @@ func TestVerdicts(t *testing.T) {
 		}
 	}
 	delete(w.refuse, "chat.postMessage")
-	w.busy["chat.postMessage"] = true
+	w.busy["chat.postMessage"] = retrySecs
 	if j := bridge.Judge(r.send(room, "x")); j.Verdict != bridge.VerdictWait || j.Wait != retrySecs*time.Second || j.Account {
 		t.Errorf("a 429 delays one room: %+v", j)
 	}

@@ -20,17 +20,18 @@ import (
 type session struct {
 	a     *adapter
 	in    bridge.Inbox
-	me    *slackapi.AuthTestResponse
+	me    *identity
 	ctx   context.Context //nolint:containedctx // a session is as long as its context
 	work  chan job
 	names map[string]string // of users, by id
 
-	read  map[string]int64 // up to where each place was heard, in µs
-	dirty map[string]bool  // whose position is not kept yet
-	stale []string         // places that may have gone on unheard, the one to look at next is last
-	burst int              // how many may be looked at before pacing begins
-	swept time.Time        // when that began last
-	over  error            // why Run ends
+	read     map[string]int64 // up to where each place was heard, in µs
+	dirty    map[string]bool  // whose position is not kept yet
+	stale    []string         // places that may have gone on unheard, the one to look at next is last
+	accounts []bridge.UserID  // members who may have been deactivated unheard
+	burst    int              // how many looks may be taken before pacing begins
+	swept    time.Time        // when that began last
+	over     error            // why Run ends
 }
 
 // job is news that wait for an answer.
@@ -50,10 +51,8 @@ const keepEvery = 2 * time.Second
 func (a *adapter) Run(ctx context.Context, in bridge.Inbox) error {
 	s := &session{a: a, in: in, work: make(chan job), names: map[string]string{}, read: map[string]int64{}, dirty: map[string]bool{}}
 	var err error
-	if s.me, err = a.api.AuthTestContext(ctx); err == nil {
+	if s.me, err = a.identify(ctx); err == nil {
 		err = s.remember(ctx)
-	} else {
-		err = a.asked("auth.test", err)
 	}
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -64,13 +63,13 @@ func (a *adapter) Run(ctx context.Context, in bridge.Inbox) error {
 	run, cancel := context.WithCancel(ctx)
 	defer cancel()
 	s.ctx = run
+	a.session.Store(s)
+	defer a.session.Store(nil)
 	if a.cfg.AppToken.IsZero() {
 		s.connected()
-		a.session.Store(s)
-		defer a.session.Store(nil)
 		err = s.loop(nil, nil, nil)
 	} else {
-		sm := socketmode.New(a.api, socketmode.OptionLog(log.New(io.Discard, "", 0)))
+		sm := socketmode.New(a.socket, socketmode.OptionLog(log.New(io.Discard, "", 0)))
 		ended := make(chan error, 1)
 		go func() {
 			defer close(ended)
@@ -95,27 +94,28 @@ func (s *session) loop(events <-chan socketmode.Event, ack func(id string), ende
 	next := time.NewTimer(0)
 	defer next.Stop()
 	for {
+		behind := s.behind()
 		select {
 		case <-s.ctx.Done():
 			return s.ctx.Err()
 		case err := <-ended:
-			return s.a.asked("apps.connections.open", err)
+			return s.a.disconnected(err)
 		case e := <-events:
-			if err := s.socket(e, ack); err != nil {
+			if err := s.take(e, ack); err != nil {
 				return err
 			}
 			if e.Type == socketmode.EventTypeHello {
 				next.Reset(0)
 			}
 		case j := <-s.work:
-			j.done <- s.take(j.news)
+			j.done <- s.tell(j.news)
 			if s.over != nil {
 				return s.over
 			}
-			if j.late && len(s.stale) == 0 {
+			if j.late && !s.behind() {
 				s.connected()
 			}
-			if len(s.stale) > 0 {
+			if !behind && s.behind() {
 				next.Reset(pace)
 			}
 		case <-keep.C:
@@ -125,15 +125,15 @@ func (s *session) loop(events <-chan socketmode.Event, ack func(id string), ende
 				next.Reset(0)
 			}
 		case <-next.C:
-			if wait := s.catchNext(); len(s.stale) > 0 {
+			if wait := s.catchNext(); s.behind() {
 				next.Reset(wait)
 			}
 		}
 	}
 }
 
-// socket takes one event of the connection, and acknowledges it once the gateway has it: until then it is tried again.
-func (s *session) socket(e socketmode.Event, ack func(id string)) error {
+// take handles one event of the connection, and acknowledges it once the gateway has it: until then it is tried again.
+func (s *session) take(e socketmode.Event, ack func(id string)) error {
 	req := e.Request
 	switch data := e.Data.(type) {
 	case *socketmode.ErrorBadMessage: // the library does not know the kind of event; what is needed of it is here all the same
@@ -142,7 +142,7 @@ func (s *session) socket(e socketmode.Event, ack func(id string)) error {
 			return nil
 		}
 	case *slackapi.ConnectionErrorEvent:
-		s.a.env.Log.Warn("no connection to Slack; trying again", "attempt", data.Attempt, "err", s.a.asked("apps.connections.open", data.ErrorObj))
+		s.a.env.Log.Warn("no connection to Slack; trying again", "attempt", data.Attempt, "err", s.a.disconnected(data.ErrorObj))
 	}
 	if e.Type == socketmode.EventTypeHello {
 		s.connected()
@@ -158,7 +158,7 @@ func (s *session) socket(e socketmode.Event, ack func(id string)) error {
 	}
 	const longest = 5 * time.Second
 	for wait := 50 * time.Millisecond; ; wait = min(2*wait, longest) {
-		if err = s.take(n); err == nil || s.ctx.Err() != nil {
+		if err = s.tell(n); err == nil || s.ctx.Err() != nil {
 			break
 		}
 		pause(s.ctx, wait)
@@ -178,31 +178,20 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-// receive brings an event to the gateway. What is refused is done with.
-func (s *session) receive(e bridge.Event) error {
-	if err := s.in.Receive(s.ctx, e); err != nil && !errors.Is(err, bridge.ErrRefused) {
-		return fmt.Errorf("receive: %w", err)
-	}
-	return nil
-}
-
-// take handles one piece of news; nil means that it need not come again.
-func (s *session) take(n news) error {
-	switch ctx := s.ctx; {
+// tell handles one piece of news; nil means that it need not come again.
+func (s *session) tell(n news) error {
+	switch {
 	case n.command != nil:
-		c := n.command
-		e, err := s.said(ctx, c.ChannelID, "", c.UserID, "command-"+c.TriggerID, c.Text)
-		if err != nil {
-			return err
-		}
-		return s.receive(e)
+		return s.typed(n.command)
 	case n.action != nil:
 		return s.act(n.action)
 	case n.event.Type == "app_home_opened":
 		if n.event.Tab == "home" {
-			s.showHome(n.event.User)
+			s.a.showHome(s.ctx, bridge.UserID(n.event.User))
 		}
 		return nil
+	case n.event.Type == "user_change":
+		return s.account(&n.event.Account)
 	case n.event.Type == "tokens_revoked" || n.event.Type == "app_uninstalled":
 		s.over = bridge.Login(fmt.Errorf("%s: install the app again at https://api.slack.com/apps and update the tokens", n.event.Type))
 		return nil
@@ -211,56 +200,24 @@ func (s *session) take(n news) error {
 	}
 }
 
-// act handles a button or a message's shortcut.
-func (s *session) act(i *interaction) error {
-	if i.Type == "message_action" && i.CallbackID == sendNote {
-		e, err := s.noteSent(s.ctx, i)
-		if err != nil || e == nil {
-			return err
-		}
-		return s.receive(e)
-	}
-	if i.Type == "message_action" {
-		e, err := s.said(s.ctx, i.Channel.ID, i.Message.ThreadTS, i.User.ID, "shortcut-"+i.TriggerID, i.CallbackID)
-		if err != nil {
-			return err
-		}
-		return s.receive(e)
-	}
-	if i.Type != "block_actions" {
-		return nil
-	}
-	e, err := s.pressed(s.ctx, i)
+// receive brings an event to the gateway; nil is none. What is refused is done with.
+func (s *session) receive(e bridge.Event, err error) error {
 	if e == nil || err != nil {
 		return err
 	}
-	if err := s.receive(e); err != nil {
-		return err
+	if err := s.in.Receive(s.ctx, e); err != nil && !errors.Is(err, bridge.ErrRefused) {
+		return fmt.Errorf("%w: %w", errNotStored, err)
 	}
-	if i.Container.MessageTS == "" {
-		s.showHome(i.User.ID)
-		return nil
-	}
-	i.Message.TS = i.Container.MessageTS
-	s.a.answered(s.ctx, i.Channel.ID, &i.Message, i.User.ID, i.Actions[0].Text.Text)
 	return nil
 }
 
-func (s *session) showHome(user string) {
-	if err := s.a.home(s.ctx, bridge.UserID(user), s.me.URL); err != nil {
-		s.a.env.Log.Warn("the App Home could not be shown", "user", user, "err", err)
-	}
-}
+var errNotStored = errors.New("receive")
 
 // event handles a message or what happened to one. Before the first of a place that may have gone on unheard, the
-// place is caught up with, so that the order holds.
+// place is caught up with, so that the order holds; if Slack does not let us now, it comes with the rest, later.
 func (s *session) event(e *event) error {
 	if e.Type != "message" {
-		heard, err := s.convert(s.ctx, e)
-		if heard == nil || err != nil {
-			return err
-		}
-		return s.receive(heard)
+		return s.receive(s.convert(e))
 	}
 	m := &e.message
 	changed := e.Now != nil || e.Before != nil
@@ -279,14 +236,16 @@ func (s *session) event(e *event) error {
 		}
 	}
 	if i := slices.Index(s.stale, place); i >= 0 {
-		if err := s.catchUp(place); err == nil {
-			s.stale = slices.Delete(s.stale, i, i+1)
+		err := s.catchUp(place)
+		switch {
+		case errors.Is(err, errNotStored):
+			return err
+		case err != nil && bridge.Judge(err).Verdict != bridge.VerdictPermanent:
+			return nil
 		}
+		s.stale = slices.Delete(s.stale, i, i+1)
 	}
-	heard, err := s.convert(s.ctx, e)
-	if err == nil && heard != nil {
-		err = s.receive(heard)
-	}
+	err := s.receive(s.convert(e))
 	switch fresh := !slices.Contains(s.stale, place); {
 	case err != nil && fresh && s.a.cfg.AppToken.IsZero():
 		s.stale = append(s.stale, place) // Slack calls three times more; then only looking back helps
@@ -296,23 +255,40 @@ func (s *session) event(e *event) error {
 	return err
 }
 
-// name is what a user is called, for mentions.
-func (s *session) name(ctx context.Context, id string) string {
-	if n, ok := s.names[id]; ok {
-		return n
-	}
-	u, err := s.a.api.GetUserInfoContext(ctx, id)
-	if err != nil {
-		return "…"
+// account notes what a user is called, and tells whether their account works. Whether it is a member's, the gateway knows.
+func (s *session) account(u *account) error {
+	if u.ID == "" {
+		return nil
 	}
 	const most = 10_000 // larger workspaces forget and ask again
 	if len(s.names) >= most {
 		clear(s.names)
 	}
-	n := u.Profile.DisplayName
-	if n == "" {
-		n = u.RealName
+	if s.names[u.ID] = u.Profile.DisplayName; u.Profile.DisplayName == "" {
+		s.names[u.ID] = u.RealName
 	}
-	s.names[id] = n
-	return n
+	return s.receive(bridge.AccountState{User: bridge.UserID(u.ID), Active: !u.Deleted, At: s.a.env.Now()}, nil)
+}
+
+// look asks for a user.
+func (s *session) look(id string) (*account, error) {
+	var got struct {
+		User account `json:"user"`
+	}
+	err := s.a.call(s.ctx, "users.info", fields{"user": id}, &got)
+	return &got.User, err
+}
+
+// name is what a user is called, for mentions.
+func (s *session) name(id string) string {
+	if _, known := s.names[id]; !known {
+		u, err := s.look(id)
+		if err == nil {
+			err = s.account(u)
+		}
+		if err != nil {
+			return "…"
+		}
+	}
+	return s.names[id]
 }

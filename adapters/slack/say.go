@@ -5,15 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
 
-	slackapi "github.com/slack-go/slack"
-
 	"github.com/hutong-im/hutong/bridge"
+	"github.com/hutong-im/hutong/internal/httpx"
 )
 
 // Slack's limits. Text may have 40,000 characters, but chat.update takes 4,000 and that is what Slack advises
@@ -34,8 +32,8 @@ func (a *adapter) Caps() bridge.Caps {
 // eventType marks what the gateway has posted, with its key (https://docs.slack.dev/messaging/message-metadata).
 const eventType = "hutong"
 
-func stamp(key string) slackapi.MsgOption {
-	return slackapi.MsgOptionMetadata(slackapi.SlackMetadata{EventType: eventType, EventPayload: map[string]any{"key": key}})
+func stamp(key string) fields {
+	return fields{"event_type": eventType, "event_payload": fields{"key": key}}
 }
 
 // keyOf is the key on a message of the gateway, "" on any other.
@@ -59,47 +57,51 @@ func (a *adapter) Send(ctx context.Context, to bridge.RoomID, d bridge.Draft) ([
 		return nil, err
 	}
 	text, styled := toSlack(d.Text)
-	opts := []slackapi.MsgOption{stamp(d.Key), persona(d.As)}
+	f := fields{"metadata": stamp(d.Key)}
+	persona(f, d.As)
 	if len(links) > 0 {
 		text, styled = strings.TrimPrefix(text+"\n"+strings.Join(links, " "), "\n"), true
 	} else { // what customers write makes Slack fetch nothing
-		opts = append(opts, slackapi.MsgOptionDisableLinkUnfurl(), slackapi.MsgOptionDisableMediaUnfurl())
+		f["unfurl_links"], f["unfurl_media"] = false, false
 	}
-	if !styled && a.cfg.Rooms == roomsChannel { // in a thread the owner is mentioned, which is a sign
-		opts = append(opts, slackapi.MsgOptionDisableMarkdown())
+	if !styled && (d.Quiet || a.cfg.Rooms == roomsChannel) { // in a thread the owner is mentioned, which is a sign
+		f["mrkdwn"] = false
 	}
-	return a.post(ctx, to, text, opts...)
+	return a.post(ctx, to, text, d.Quiet, f)
 }
 
 // persona shows who speaks.
-func persona(as bridge.Label) slackapi.MsgOption {
-	name := as.Text
-	if name == "" {
-		name = as.Name
+func persona(f fields, as bridge.Label) {
+	if as.Text == "" {
+		as.Text = as.Name
 	}
-	if name == "" {
-		return slackapi.MsgOptionCompose()
+	f["username"] = cut(as.Text, maxUser)
+	switch {
+	case as.Text == "":
+	case strings.HasPrefix(as.Avatar, "https://"): // it is Slack that loads it
+		f["icon_url"] = as.Avatar
+	default:
+		f["icon_emoji"] = ":bust_in_silhouette:"
 	}
-	return slackapi.MsgOptionCompose(slackapi.MsgOptionUsername(cut(name, maxUser)), slackapi.MsgOptionIconEmoji(":bust_in_silhouette:"))
 }
 
 // post puts a message into a room, wherever that is now.
-func (a *adapter) post(ctx context.Context, room bridge.RoomID, text string, opts ...slackapi.MsgOption) ([]bridge.MsgID, error) {
+func (a *adapter) post(ctx context.Context, room bridge.RoomID, text string, quiet bool, f fields) ([]bridge.MsgID, error) {
 	for moved := false; ; moved = true {
 		place, r, err := a.whereabouts(ctx, room)
 		if err != nil {
 			return nil, err
 		}
 		channel, thread := split(place)
-		_, ts, err := a.api.PostMessageContext(ctx, channel, slackapi.MsgOptionCompose(opts...),
-			slackapi.MsgOptionText(calling(r, thread)+text, false), slackapi.MsgOptionTS(thread))
-		if err == nil && ts == "" {
-			err = errors.New("the answer names no message")
+		f["channel"], f["thread_ts"], f["text"] = channel, thread, calling(r, thread, quiet)+text
+		var got message
+		_, err = a.ask(ctx, "chat.postMessage", f, &got)
+		if err == nil && got.TS == "" {
+			err = bridge.Unsure(errors.New("chat.postMessage: the answer names no message"))
 		}
 		if err == nil {
-			return []bridge.MsgID{bridge.MsgID(ts)}, nil
+			return []bridge.MsgID{bridge.MsgID(got.TS)}, nil
 		}
-		err = a.fault("chat.postMessage", err)
 		if moved {
 			return nil, err
 		}
@@ -109,9 +111,9 @@ func (a *adapter) post(ctx context.Context, room bridge.RoomID, text string, opt
 	}
 }
 
-// calling mentions the owner of a thread: Slack tells nobody of a reply otherwise.
-func calling(r *record, thread string) string {
-	if r == nil || thread == "" || len(r.Members) == 0 {
+// calling mentions the owner of a thread, who wants to be called: Slack tells nobody of a reply otherwise.
+func calling(r *record, thread string, quiet bool) string {
+	if quiet || r == nil || thread == "" || len(r.Members) == 0 {
 		return ""
 	}
 	return "<@" + string(r.Members[0]) + "> "
@@ -130,7 +132,7 @@ func (a *adapter) upload(ctx context.Context, files []bridge.Attachment) ([]stri
 				Permalink string `json:"permalink"`
 			} `json:"file"`
 		}
-		if err := a.ask(ctx, "files.info", url.Values{"file": {id}}, &info); err != nil {
+		if err := a.call(ctx, "files.info", fields{"file": id}, &info); err != nil {
 			return nil, err
 		}
 		links = append(links, "<"+info.File.Permalink+"|"+escape(strings.ReplaceAll(f.Name, "|", "¦"))+">")
@@ -151,23 +153,23 @@ func (a *adapter) uploadOne(ctx context.Context, f bridge.Attachment) (string, e
 	if name == "" {
 		name = "file"
 	}
-	to, err := a.api.GetUploadURLExternalContext(ctx, slackapi.GetUploadURLExternalParameters{FileName: name, FileSize: int(f.Size)})
-	if err != nil {
-		return "", a.asked("files.getUploadURLExternal", err)
+	var to struct {
+		URL string `json:"upload_url"`
+		ID  string `json:"file_id"`
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, to.UploadURL, r)
+	if err := a.call(ctx, "files.getUploadURLExternal", fields{"filename": name, "length": f.Size}, &to); err != nil {
+		return "", err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, to.URL, r)
 	if err != nil || !a.trusted(req.URL) {
 		return "", errors.New("upload: Slack names an address that is not its own")
 	}
 	req.Header.Set("Content-Type", "application/octet-stream")
 	req.ContentLength = f.Size // a file that turns out shorter is refused, not cut
-	resp, err := a.web.Do(req)
-	if err != nil {
-		return "", a.asked("upload", err)
+	if _, err := httpx.Do(ctx, a.env.HTTP, req, maxCall); err != nil {
+		return "", certain(fmt.Errorf("upload: %w", err))
 	}
-	_ = resp.Body.Close()
-	_, err = a.api.CompleteUploadExternalContext(ctx, slackapi.CompleteUploadExternalParameters{Files: []slackapi.FileSummary{{ID: to.FileID, Title: name}}})
-	return to.FileID, a.asked("files.completeUploadExternal", err)
+	return to.ID, a.call(ctx, "files.completeUploadExternal", fields{"files": []fields{{"id": to.ID, "title": name}}}, nil)
 }
 
 // Edit changes a message's text.
@@ -178,29 +180,18 @@ func (a *adapter) Edit(ctx context.Context, room bridge.RoomID, msg bridge.MsgID
 	}
 	channel, thread := split(place)
 	text, _ := toSlack(d.Text)
-	if len(d.Files) > 0 {
-		links, err := a.fileLine(ctx, channel, thread, string(msg))
+	if len(d.Files) > 0 { // the line of the message that shows its files must stay
+		old, err := a.one(ctx, channel, thread, string(msg))
 		if err != nil {
 			return err
 		}
-		text = strings.Trim(text+"\n"+links, "\n")
-	}
-	_, _, _, err = a.api.UpdateMessageContext(ctx, channel, string(msg), slackapi.MsgOptionText(calling(r, thread)+text, false))
-	return a.asked("chat.update", err) // doing it twice does no harm
-}
-
-// fileLine is the line of a message that shows its files, which an edit must not lose.
-func (a *adapter) fileLine(ctx context.Context, channel, thread, ts string) (string, error) {
-	page, err := a.one(ctx, channel, thread, ts)
-	if err != nil {
-		return "", err
-	}
-	for i := range page {
-		if last := page[i].Text[strings.LastIndex(page[i].Text, "\n")+1:]; page[i].TS == ts && strings.HasPrefix(last, "<http") {
-			return last, nil
+		if old != nil {
+			if last := old.Text[strings.LastIndex(old.Text, "\n")+1:]; strings.HasPrefix(last, "<http") {
+				text = strings.Trim(text+"\n"+last, "\n")
+			}
 		}
 	}
-	return "", nil
+	return a.call(ctx, "chat.update", fields{"channel": channel, "ts": string(msg), "text": calling(r, thread, d.Quiet) + text}, nil)
 }
 
 // Delete takes a message back.
@@ -210,11 +201,11 @@ func (a *adapter) Delete(ctx context.Context, room bridge.RoomID, msg bridge.Msg
 		return err
 	}
 	channel, _ := split(place)
-	_, _, err = a.api.DeleteMessageContext(ctx, channel, string(msg))
+	err = a.call(ctx, "chat.delete", fields{"channel": channel, "ts": string(msg)}, nil)
 	if is(err, "message_not_found") {
 		return nil
 	}
-	return a.asked("chat.delete", err)
+	return err
 }
 
 // React puts an emoji on a message, or takes it away.
@@ -223,27 +214,24 @@ func (a *adapter) React(ctx context.Context, room bridge.RoomID, msg bridge.MsgI
 	if name == "" {
 		return bridge.Permanent(fmt.Errorf("reactions.add: Slack has no emoji %q", emoji))
 	}
-	_, err := a.react(ctx, room, msg, name, on)
-	return err
+	return a.react(ctx, room, msg, name, on)
 }
 
-// react reports whether anything has changed.
-func (a *adapter) react(ctx context.Context, room bridge.RoomID, msg bridge.MsgID, name string, on bool) (bool, error) {
+func (a *adapter) react(ctx context.Context, room bridge.RoomID, msg bridge.MsgID, name string, on bool) error {
 	place, _, err := a.whereabouts(ctx, room)
 	if err != nil {
-		return false, err
+		return err
 	}
 	channel, _ := split(place)
-	item, call := slackapi.NewRefToMessage(channel, stampIn(msg)), "reactions.remove"
+	method := "reactions.remove"
 	if on {
-		call, err = "reactions.add", a.api.AddReactionContext(ctx, name, item)
-	} else {
-		err = a.api.RemoveReactionContext(ctx, name, item)
+		method = "reactions.add"
 	}
+	err = a.call(ctx, method, fields{"channel": channel, "timestamp": string(msg), "name": name}, nil)
 	if is(err, "already_reacted", "no_reaction") {
-		return false, nil
+		return nil
 	}
-	return err == nil, a.asked(call, err)
+	return err
 }
 
 // marks are the reactions that show a fate; "" is none.
@@ -267,73 +255,57 @@ func mark(s bridge.State) string {
 // freshFor is how young a message is that cannot have a mark yet: the hourglass comes after 3 s.
 const freshFor = 2 * time.Second
 
-// Mark shows what became of a member's message: one reaction of the app, and the reason of what is not good.
+// Mark shows what became of a member's message: one reaction of the app, and, to the writer alone, the reason of what is
+// not good, with what can be done. A note that was typed as a command has no message to react to.
 func (a *adapter) Mark(ctx context.Context, room bridge.RoomID, msg bridge.MsgID, f bridge.Fate) error {
-	want, news := mark(f.State), false
-	if want != "" {
-		var err error
-		if news, err = a.react(ctx, room, msg, want, true); err != nil {
+	if micros(string(msg)) > 0 {
+		err := a.remark(ctx, room, msg, mark(f.State), f.State == bridge.StateSent && a.env.Now().Sub(moment(string(msg))) < freshFor)
+		if is(err, "message_not_found") {
+			return nil // its writer has deleted it
+		}
+		if err != nil {
 			return err
 		}
 	}
-	if f.State == bridge.StateSent && a.env.Now().Sub(moment(stampIn(msg))) < freshFor {
+	bad := f.State == bridge.StateHeld || f.State == bridge.StateFailed || f.State == bridge.StateUnknown
+	if !bad || f.Reason == "" || f.User == "" {
 		return nil
 	}
-	if err := a.unmark(ctx, room, msg, want); err != nil {
-		return err
+	q := bridge.Ask{Text: f.Reason}
+	if f.Ask != nil {
+		q = *f.Ask
 	}
-	if !news || f.Reason == "" || !slices.Contains([]bridge.State{bridge.StateHeld, bridge.StateFailed, bridge.StateUnknown}, f.State) {
-		return nil
-	}
-	place, _, err := a.whereabouts(ctx, room)
-	if err != nil {
-		return err
-	}
-	channel, thread := split(place)
-	if thread == "" {
-		thread = stampIn(msg) // a thread is seen by colleagues only
-	}
-	_, _, err = a.api.PostMessageContext(ctx, channel, slackapi.MsgOptionText(":"+want+": "+escape(f.Reason), false),
-		slackapi.MsgOptionTS(thread), stamp("why-"+string(msg)))
-	return a.asked("chat.postMessage", err)
+	q.Text = a.emoji.toChar(mark(f.State)) + " " + q.Text
+	return a.Hint(ctx, room, f.User, q)
 }
 
-// unmark takes the marks of earlier fates away.
-func (a *adapter) unmark(ctx context.Context, room bridge.RoomID, msg bridge.MsgID, keep string) error {
+// remark puts a mark in the place of those of earlier fates, of which a fresh message has none.
+func (a *adapter) remark(ctx context.Context, room bridge.RoomID, msg bridge.MsgID, want string, fresh bool) error {
+	if want != "" {
+		if err := a.react(ctx, room, msg, want, true); err != nil || fresh {
+			return err
+		}
+	}
 	place, _, err := a.whereabouts(ctx, room)
 	if err != nil {
 		return err
 	}
 	channel, _ := split(place)
-	got, err := a.api.GetReactionsContext(ctx, slackapi.NewRefToMessage(channel, stampIn(msg)), slackapi.GetReactionsParameters{Full: true})
-	if err != nil {
-		return a.asked("reactions.get", err)
+	var got struct {
+		Message message `json:"message"`
+	}
+	if err := a.call(ctx, "reactions.get", fields{"channel": channel, "timestamp": string(msg), "full": true}, &got); err != nil {
+		return err
 	}
 	for _, s := range []bridge.State{bridge.StateHeld, bridge.StateSent, bridge.StateRead, bridge.StateFailed, bridge.StateUnknown} {
 		name := mark(s)
-		if name == keep || !slices.ContainsFunc(got.Reactions, func(r slackapi.ItemReaction) bool { return r.Name == name }) {
+		bears := slices.ContainsFunc(got.Message.Reactions, func(r reaction) bool { return r.Name == name })
+		if name == want || !bears {
 			continue
 		}
-		if _, err := a.react(ctx, room, msg, name, false); err != nil {
+		if err := a.react(ctx, room, msg, name, false); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// Hint says something to one user alone; in the app's own chat with them where they are not in the room.
-func (a *adapter) Hint(ctx context.Context, room bridge.RoomID, user bridge.UserID, q bridge.Ask) error {
-	place, _, err := a.whereabouts(ctx, room)
-	if err != nil {
-		return err
-	}
-	channel, thread := split(place)
-	opts := []slackapi.MsgOption{slackapi.MsgOptionText(escape(q.Text), false), slackapi.MsgOptionTS(thread), stamp("hint")}
-	_, err = a.api.PostEphemeralContext(ctx, channel, string(user), opts...)
-	if is(err, "user_not_in_channel", "channel_not_found", "not_in_channel", "is_archived") {
-		if channel, err = a.direct(ctx, []bridge.UserID{user}); err == nil {
-			_, _, err = a.api.PostMessageContext(ctx, channel, opts[0], opts[2])
-		}
-	}
-	return a.asked("chat.postEphemeral", err)
 }

@@ -8,11 +8,12 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"maps"
 	"net/http"
-	"net/http/httptrace"
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -26,11 +27,15 @@ import (
 type adapter struct {
 	cfg     Config
 	env     bridge.Env
-	api     *slackapi.Client
-	host    string // that the token may go to
-	web     *http.Client
+	host    string           // that the token may go to
+	socket  *slackapi.Client // for Socket Mode
 	emoji   emojis
 	session atomic.Pointer[session] // while Run runs
+
+	mu       sync.Mutex
+	rest     map[string]time.Time // of methods: until when Slack wants no more calls
+	warnings map[string]string    // by what they are about
+	homes    map[bridge.UserID]bool
 }
 
 // hooked is an adapter that Slack calls.
@@ -42,11 +47,13 @@ var (
 	_ bridge.Reactor = (*adapter)(nil)
 	_ bridge.Marker  = (*adapter)(nil)
 	_ bridge.Opener  = (*adapter)(nil)
+	_ bridge.Updater = (*adapter)(nil)
 	_ bridge.Hinter  = (*adapter)(nil)
 	_ bridge.Asker   = (*adapter)(nil)
 	_ bridge.Fetcher = (*adapter)(nil)
 	_ bridge.Finder  = (*adapter)(nil)
 	_ bridge.Prober  = (*adapter)(nil)
+	_ bridge.Warner  = (*adapter)(nil)
 	_ bridge.Hooked  = (*hooked)(nil)
 )
 
@@ -55,96 +62,120 @@ func newAdapter(c *Config, env bridge.Env) (*adapter, error) {
 	if err != nil {
 		return nil, bridge.Problem("api_url", "must be like https://slack.com/api/")
 	}
-	a := &adapter{cfg: *c, env: env, host: u.Host, emoji: readEmojis()}
-	next := env.HTTP.Transport
-	if next == nil {
-		next = http.DefaultTransport
+	a := &adapter{
+		cfg: *c, env: env, host: u.Host, emoji: readEmojis(),
+		rest: map[string]time.Time{}, warnings: map[string]string{}, homes: map[bridge.UserID]bool{},
 	}
-	a.web = &http.Client{
-		Transport:     &doorman{next: next, host: u.Host, token: c.BotToken.Reveal(), now: env.Now},
-		Timeout:       env.HTTP.Timeout,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
-	a.api = slackapi.New(c.BotToken.Reveal(), slackapi.OptionHTTPClient(a.web), slackapi.OptionAppLevelToken(c.AppToken.Reveal()),
-		slackapi.OptionAPIURL(strings.TrimSuffix(c.APIURL, "/")+"/"), slackapi.OptionLog(log.New(io.Discard, "", 0)))
+	a.cfg.APIURL = strings.TrimSuffix(c.APIURL, "/") + "/"
+	a.socket = slackapi.New("", slackapi.OptionHTTPClient(env.HTTP), slackapi.OptionAppLevelToken(c.AppToken.Reveal()),
+		slackapi.OptionAPIURL(a.cfg.APIURL), slackapi.OptionLog(log.New(io.Discard, "", 0)))
 	return a, nil
 }
 
-// doorman shows the token in the header, to Slack alone, and turns what is no answer into verdicts.
-type doorman struct {
-	next        http.RoundTripper
-	host, token string
-	now         func() time.Time
+// fields are what a call, a block or a view consists of.
+type fields = map[string]any
+
+// maxAnswer is more than any answer has, in bytes.
+const maxAnswer = 64 << 20
+
+// refusal is an answer with which Slack says no. Codes: https://docs.slack.dev/reference/methods/chat.postMessage#errors.
+type refusal struct {
+	OK     bool   `json:"ok"`
+	Code   string `json:"error"`
+	Needed string `json:"needed"` // scopes, with missing_scope
 }
 
-// RoundTrip implements http.RoundTripper.
-func (d *doorman) RoundTrip(req *http.Request) (*http.Response, error) {
-	var sent atomic.Bool
-	req = req.Clone(httptrace.WithClientTrace(req.Context(), &httptrace.ClientTrace{WroteHeaders: func() { sent.Store(true) }}))
-	if req.URL.Host == d.host && req.Header.Get("Authorization") == "" {
-		req.Header.Set("Authorization", "Bearer "+d.token)
-	}
-	resp, err := d.next.RoundTrip(req)
-	if err != nil {
-		if sent.Load() {
-			return nil, bridge.Unsure(err)
-		}
-		return nil, &unsent{err}
-	}
-	if resp.StatusCode < 200 || resp.StatusCode > 299 {
-		_ = resp.Body.Close()
-		return nil, httpx.Verdict(req.URL.Host, resp.StatusCode, resp.Header, d.now())
-	}
-	return resp, nil
+func (r *refusal) Error() string { return r.Code }
+
+// is reports whether Slack answered with one of the codes.
+func is(err error, codes ...string) bool {
+	said, ok := errors.AsType[*refusal](err)
+	return ok && slices.Contains(codes, said.Code)
 }
 
-// unsent is a request that never left.
-type unsent struct{ error }
-
-func (e *unsent) Unwrap() error { return e.error }
-
-// fault gives the error of a call that changes something its verdict. Addresses are left out: those of uploads are secret.
-func (a *adapter) fault(call string, err error) error {
-	if err == nil {
-		return nil
-	}
-	if addressed, ok := errors.AsType[*url.Error](err); ok {
-		err = addressed.Err
-	}
-	if refused, ok := errors.AsType[slackapi.SlackErrorResponse](err); ok {
-		return a.refused(call, refused)
-	}
-	wrapped := fmt.Errorf("%s: %w", call, err)
-	_, left := errors.AsType[*unsent](err)
-	_, answered := errors.AsType[*httpx.Error](err)
-	if left || answered || bridge.Judge(err).Verdict != bridge.VerdictRetry {
-		return wrapped
-	}
-	return bridge.Unsure(wrapped) // the answer was cut or not understood
+// call is ask for what may be done twice without anybody seeing it: that nobody knows whether it was done is no matter.
+func (a *adapter) call(ctx context.Context, method string, f fields, answer any) error {
+	_, err := a.ask(ctx, method, f, answer)
+	return certain(err)
 }
 
-// asked is fault for calls that change nothing, or nothing that would be seen twice.
-func (a *adapter) asked(call string, err error) error {
-	err = a.fault(call, err)
+// certain takes the doubt from an error of what may be done again.
+func certain(err error) error {
 	if bridge.Judge(err).Verdict == bridge.VerdictUnsure {
-		return &again{err}
+		return errors.New(err.Error())
 	}
 	return err
 }
 
-// again is an error without the verdict of what caused it.
-type again struct{ cause error }
+// ask calls a method of the Web API, as a form, which is what all of them take. Slack limits methods, and
+// chat.postMessage channels: one that is limited is not called before its time, while the others go on.
+func (a *adapter) ask(ctx context.Context, method string, f fields, answer any) (http.Header, error) {
+	a.mu.Lock()
+	rest := a.rest[method].Sub(a.env.Now())
+	a.mu.Unlock()
+	if rest > 0 {
+		return nil, bridge.RetryAfter(fmt.Errorf("%s: Slack wants no more calls for a while", method), rest)
+	}
+	form := url.Values{}
+	for k, v := range f {
+		if v == "" {
+			continue
+		}
+		if text, ok := v.(string); ok {
+			form.Set(k, text)
+			continue
+		}
+		b, err := httpx.EncodeJSON(v)
+		if err != nil {
+			return nil, bridge.Permanent(fmt.Errorf("%s: %w", method, err))
+		}
+		form.Set(k, string(b))
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, a.cfg.APIURL+method, strings.NewReader(form.Encode()))
+	if err != nil {
+		return nil, bridge.Permanent(fmt.Errorf("%s: the address is wrong", method))
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	req.Header.Set("Authorization", "Bearer "+a.cfg.BotToken.Reveal())
+	resp, err := httpx.Do(ctx, a.env.HTTP, req, maxAnswer)
+	if err != nil {
+		return nil, a.limited(method, fmt.Errorf("%s: %w", method, err))
+	}
+	said := &refusal{}
+	if answer == nil {
+		answer = &struct{}{}
+	}
+	if err := errors.Join(lenient(resp.Body, said), lenient(resp.Body, answer)); err != nil || !said.OK && said.Code == "" {
+		return nil, bridge.Unsure(fmt.Errorf("%s: %w", method, errNotUnderstood))
+	}
+	if !said.OK {
+		return nil, a.limited(method, a.refused(method, said))
+	}
+	return resp.Header, nil
+}
 
-func (e *again) Error() string { return e.cause.Error() }
+// limited notes how long a method must rest.
+func (a *adapter) limited(method string, err error) error {
+	if j := bridge.Judge(err); j.Verdict == bridge.VerdictWait && method != "chat.postMessage" {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		a.rest[method] = a.env.Now().Add(j.Wait)
+	}
+	return err
+}
 
-// refused judges Slack's own codes (https://docs.slack.dev/reference/methods/chat.postMessage#errors).
-func (a *adapter) refused(call string, e slackapi.SlackErrorResponse) error {
-	err := fmt.Errorf("%s: %w", call, e)
-	switch e.Err {
+// refused gives a refusal its verdict.
+func (a *adapter) refused(method string, said *refusal) error {
+	err := fmt.Errorf("%s: %w", method, said)
+	switch said.Code {
 	case "invalid_auth", "not_authed", "account_inactive", "token_revoked", "token_expired", "not_allowed_token_type", "org_login_required":
 		return bridge.Login(fmt.Errorf("%w: install the app again at https://api.slack.com/apps and put its token into adapters.%s", err, a.env.Name))
 	case "missing_scope":
-		return bridge.Login(fmt.Errorf("%w: %s", err, lacking(e.Needed)))
+		err = fmt.Errorf("%w: %s", err, lacking(said.Needed))
+		if comforts()[said.Needed] != "" {
+			return bridge.Permanent(err)
+		}
+		return bridge.Login(err)
 	case "ratelimited", "rate_limited", "message_limit_exceeded":
 		return bridge.RetryAfter(err, 30*time.Second)
 	case "fatal_error", "internal_error", "request_timeout": // "some aspect of the operation may have succeeded"
@@ -160,56 +191,107 @@ func (a *adapter) refused(call string, e slackapi.SlackErrorResponse) error {
 	}
 }
 
-func lacking(scopes string) string {
-	return "the app lacks " + scopes + ": add it under OAuth & Permissions, Bot Token Scopes, at https://api.slack.com/apps, then install the app again"
+// disconnected is an error of the library that keeps the socket.
+func (a *adapter) disconnected(err error) error {
+	if said, ok := errors.AsType[slackapi.SlackErrorResponse](err); ok {
+		return a.refused("apps.connections.open", &refusal{Code: said.Err})
+	}
+	return fmt.Errorf("apps.connections.open: %w", homeless(err))
 }
 
-// is reports whether Slack answered with one of the codes.
-func is(err error, codes ...string) bool {
-	refused, ok := errors.AsType[slackapi.SlackErrorResponse](err)
-	return ok && slices.Contains(codes, refused.Err)
+// homeless is an error without the address, in which there may be a secret.
+func homeless(err error) error {
+	if addressed, ok := errors.AsType[*url.Error](err); ok {
+		return addressed.Err
+	}
+	return err
+}
+
+// identity is who the app is in the workspace.
+type identity struct {
+	URL    string `json:"url"`
+	UserID string `json:"user_id"`
+	BotID  string `json:"bot_id"`
+}
+
+// identify asks who the app is, and whether it may do what it must.
+func (a *adapter) identify(ctx context.Context) (*identity, error) {
+	me := &identity{}
+	head, err := a.ask(ctx, "auth.test", nil, me)
+	if err != nil {
+		return nil, err
+	}
+	if header := head.Get("X-OAuth-Scopes"); header != "" {
+		var must []string
+		less := missing(header)
+		for _, scope := range scopes() {
+			lacks, comfort := slices.Contains(less, scope), comforts()[scope]
+			switch {
+			case comfort == "" && lacks:
+				must = append(must, scope)
+			case lacks:
+				a.warn(scope, comfort+": "+lacking(scope))
+			default:
+				a.warn(scope, "")
+			}
+		}
+		if len(must) > 0 {
+			return nil, bridge.Login(errors.New(lacking(strings.Join(must, ", "))))
+		}
+	}
+	return me, nil
 }
 
 // Probe asks whether the tokens work and are allowed enough.
 func (a *adapter) Probe(ctx context.Context) error {
-	me, err := a.api.AuthTestContext(ctx)
-	if err != nil {
-		return a.asked("auth.test", err)
+	if _, err := a.identify(ctx); err != nil || a.cfg.AppToken.IsZero() {
+		return err
 	}
-	if granted := me.Header.Get("X-OAuth-Scopes"); granted != "" {
-		if less := missing(granted); len(less) > 0 {
-			return bridge.Login(errors.New(lacking(strings.Join(less, ", "))))
-		}
-	}
-	if !a.cfg.AppToken.IsZero() {
-		if _, _, err := a.api.StartSocketModeContext(ctx); err != nil {
-			return fmt.Errorf("%w (app_token needs connections:write and Socket Mode switched on: Basic Information, App-Level Tokens)",
-				a.asked("apps.connections.open", err))
-		}
+	if _, _, err := a.socket.StartSocketModeContext(ctx); err != nil {
+		return fmt.Errorf("%w (app_token needs connections:write and Socket Mode switched on: Basic Information, App-Level Tokens)", a.disconnected(err))
 	}
 	return nil
 }
 
+// Warnings are what was found missing that can be done without.
+func (a *adapter) Warnings() []string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return slices.Sorted(maps.Values(a.warnings))
+}
+
+// warn keeps a sentence for the operator, in place of the last about the same; "" takes it away.
+func (a *adapter) warn(about, text string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.warnings[about] = text; text == "" {
+		delete(a.warnings, about)
+	}
+}
+
 // Fetch reads a file. The token goes with it to Slack alone.
 func (a *adapter) Fetch(ctx context.Context, f bridge.File) (io.ReadCloser, error) {
-	u, err := url.Parse(f.Ref)
-	if err != nil || !a.trusted(u) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, f.Ref, nil)
+	if err != nil || !a.trusted(req.URL) {
 		return nil, bridge.Permanent(errors.New("fetch: the file is not on Slack"))
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
-	if err != nil {
-		return nil, bridge.Permanent(errors.New("fetch: the address is wrong"))
-	}
 	req.Header.Set("Authorization", "Bearer "+a.cfg.BotToken.Reveal())
-	resp, err := a.web.Do(req)
+	client := *a.env.HTTP
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	resp, err := client.Do(req) //nolint:gosec // the address was looked at
 	if err != nil {
-		return nil, a.asked("fetch", err)
+		return nil, fmt.Errorf("fetch: %w", homeless(err))
 	}
-	if strings.HasPrefix(resp.Header.Get("Content-Type"), "text/html") && !strings.HasPrefix(f.Type, "text/") {
-		_ = resp.Body.Close()
-		return nil, bridge.Permanent(errors.New("fetch: Slack shows its sign-in page instead of the file; does the app have files:read?"))
+	switch {
+	case resp.StatusCode != http.StatusOK:
+		err = httpx.Verdict(req.URL.Host, resp.StatusCode, resp.Header, a.env.Now())
+	case strings.HasPrefix(resp.Header.Get("Content-Type"), "text/html") && !strings.HasPrefix(f.Type, "text/"):
+		err = bridge.Permanent(errors.New("fetch: Slack shows its sign-in page instead of the file; does the app have files:read?"))
+	default:
+		return resp.Body, nil
 	}
-	return resp.Body, nil
+	_ = resp.Body.Close()
+	return nil, err
 }
 
 // trusted reports whether an address is Slack's own.
@@ -232,34 +314,31 @@ func (a *adapter) load(ctx context.Context, key string, v any) (bool, error) {
 	return true, nil
 }
 
-func (a *adapter) keep(ctx context.Context, key string, v any) error {
+// keep makes durable what stands under the key. With rev 0 the first one stays.
+func (a *adapter) keep(ctx context.Context, key string, v any, rev uint64) error {
 	b, err := json.Marshal(v)
-	if err != nil {
-		return fmt.Errorf("keep %s: %w", key, err)
+	if err == nil {
+		_, err = a.env.State.Put(ctx, key, b, rev)
 	}
-	if _, err := a.env.State.Put(ctx, key, b, bridge.AnyRev); err != nil {
+	if rev == 0 && errors.Is(err, bridge.ErrStale) {
+		return nil
+	}
+	if err != nil {
 		return fmt.Errorf("keep %s: %w", key, err)
 	}
 	return nil
 }
 
-// signKey is what buttons are signed with; it is made once.
-func (a *adapter) signKey(ctx context.Context) ([]byte, error) {
-	var key []byte
-	known, err := a.load(ctx, "sign", &key)
-	if err != nil || known {
-		return key, err
+// signer signs buttons, with a key that is made once.
+func (a *adapter) signer(ctx context.Context) (httpx.Signer, error) {
+	const buttonsLast = 365 * 24 * time.Hour
+	s := httpx.Signer{Window: buttonsLast}
+	known, err := a.load(ctx, "sign", &s.Key)
+	if err == nil && !known {
+		err = a.keep(ctx, "sign", []byte(rand.Text()), 0)
+		if err == nil {
+			_, err = a.load(ctx, "sign", &s.Key)
+		}
 	}
-	key = []byte(rand.Text())
-	b, err := json.Marshal(key)
-	if err != nil {
-		return nil, fmt.Errorf("make a key: %w", err)
-	}
-	if _, err := a.env.State.Put(ctx, "sign", b, 0); errors.Is(err, bridge.ErrStale) {
-		_, err = a.load(ctx, "sign", &key)
-		return key, err
-	} else if err != nil {
-		return nil, fmt.Errorf("keep sign: %w", err)
-	}
-	return key, nil
+	return s, err
 }

@@ -14,17 +14,18 @@ import (
 	"testing"
 	"time"
 
-	slackapi "github.com/slack-go/slack"
-
+	"github.com/hutong-im/hutong/adapters/adaptertest"
 	"github.com/hutong-im/hutong/bridge"
 )
 
-// quietSession is one that cannot ask Slack anything: the names of users are all known.
-func quietSession() *session {
-	env := bridge.Env{State: newMemory(), Now: time.Now, Log: slog.New(slog.DiscardHandler)}
-	dead := &http.Client{Transport: deaf{}}
-	a := &adapter{env: env, emoji: readEmojis(), cfg: Config{Rooms: roomsChannel}, api: slackapi.New("x", slackapi.OptionHTTPClient(dead))}
-	return &session{a: a, me: &slackapi.AuthTestResponse{UserID: botUser, BotID: botID}, names: map[string]string{}}
+// quietSession is one that reaches nobody.
+func quietSession(t testing.TB) *session {
+	env := bridge.Env{State: newMemory(), Lobby: &lobby{}, Now: time.Now, Log: slog.New(slog.DiscardHandler), HTTP: &http.Client{Transport: deaf{}}}
+	a, err := newAdapter(&Config{Rooms: roomsChannel, APIURL: "https://slack.example/api/"}, env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &session{a: a, me: &identity{UserID: botUser, BotID: botID}, names: map[string]string{}, read: map[string]int64{}, dirty: map[string]bool{}, ctx: t.Context(), in: &rig{known: map[bridge.MsgRef]bool{}}}
 }
 
 // deaf reaches nobody.
@@ -66,12 +67,29 @@ func TestProbeNamesWhatIsMissing(t *testing.T) {
 	if err := r.core.Probe(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	w.scopes = strings.ReplaceAll(w.scopes, "chat:write.customize,", "")
+	w.scopes = strings.ReplaceAll(w.scopes, "groups:history,", "")
 	err := r.core.Probe(t.Context())
-	if bridge.Judge(err).Verdict != bridge.VerdictLogin || !strings.Contains(err.Error(), "lacks chat:write.customize: add it under OAuth") {
+	if bridge.Judge(err).Verdict != bridge.VerdictLogin || !strings.Contains(err.Error(), "lacks groups:history: add it under OAuth") {
 		t.Errorf("%v", err)
 	}
+	if err := r.core.Run(t.Context(), r); bridge.Judge(err).Verdict != bridge.VerdictLogin {
+		t.Errorf("Run: %v", err)
+	}
+	w.scopes = strings.ReplaceAll(strings.Join(scopes(), ","), "pins:write,", "")
+	if err := r.core.Probe(t.Context()); err != nil {
+		t.Errorf("what can be done without stops the work: %v", err)
+	}
+	if got := r.core.Warnings(); len(got) != 1 || !strings.Contains(got[0], "cards are not pinned: the app lacks pins:write") {
+		t.Errorf("warnings %q", got)
+	}
+	_, user := w.Room()
+	if room, err := r.core.Open(t.Context(), opening(user)); err != nil || r.send(room, "hello") != nil {
+		t.Errorf("without pins there is no room: %v", err)
+	}
 	w.scopes = strings.Join(scopes(), ",")
+	if err := r.core.Probe(t.Context()); err != nil || len(r.core.Warnings()) != 1 { // that a pin failed
+		t.Errorf("%v, %q", err, r.core.Warnings())
+	}
 	w.refuse["apps.connections.open"] = "not_allowed_token_type"
 	if err := r.core.Probe(t.Context()); err == nil || !strings.Contains(err.Error(), "connections:write") {
 		t.Errorf("%v", err)
@@ -147,21 +165,21 @@ func TestScopesAreDocumented(t *testing.T) {
 	}
 }
 
-// A mark replaces the one before, its reason stands in the thread, and a young message costs one call only.
+// A mark replaces the one before, its writer alone is told the reason and what can be done, and a young message costs one call only.
 func TestMark(t *testing.T) {
 	w := newWorkspace(t, roomsChannel, false)
 	room, user := w.Room()
 	ch := w.channel(room)
 	r := newRig(t, w)
+	r.run()
+	r.connected()
 	id := bridge.MsgID(r.member(ch, user, "hello", ""))
 	if err := r.core.Mark(t.Context(), room, id, bridge.Fate{State: bridge.StateSent}); err != nil || w.count("reactions.get") != 0 {
 		t.Errorf("%v, %d looks", err, w.count("reactions.get"))
 	}
+	again := &bridge.Ask{ID: "fate:d1", Text: "too old", Choices: []bridge.Choice{{ID: "send", Label: "Send again", Style: "primary"}, {ID: "drop", Label: "Do not send"}}}
 	for _, f := range []bridge.Fate{
-		{State: bridge.StateHeld, Reason: "waits for <!here>"},
-		{State: bridge.StateHeld, Reason: "waits for <!here>"},
-		{State: bridge.StateFailed, Reason: "too old"},
-		{State: bridge.StateRead},
+		{State: bridge.StateHeld, User: user, Reason: "waits for <!here>"}, {State: bridge.StateFailed, User: user, Reason: "too old", Ask: again}, {State: bridge.StateRead, User: user},
 	} {
 		if err := r.core.Mark(t.Context(), room, id, f); err != nil {
 			t.Fatal(err)
@@ -170,31 +188,92 @@ func TestMark(t *testing.T) {
 			t.Errorf("%s: the message shows %v", f.State, got)
 		}
 	}
-	var notes []string
-	for _, m := range ch.msgs {
-		if m["thread_ts"] == string(id) && m["ts"] != string(id) {
-			notes = append(notes, m["text"].(string))
-		}
+	v := w.View(room)
+	if len(v.Lines) != 3 || v.Lines[1].Text != "⏳ waits for <!here>" || v.Lines[1].To != user || v.Lines[2].Text != "❌ too old" || len(v.Lines[2].Choices) != 2 {
+		t.Fatalf("they see %+v", v.Lines)
 	}
-	if want := []string{":hourglass_flowing_sand: waits for &lt;!here&gt;", ":x: too old"}; !slices.Equal(notes, want) {
-		t.Errorf("the thread says %q, want %q", notes, want)
+	if _, ok := w.Do(adaptertest.Act{Verb: adaptertest.Press, Room: room, User: user, Msg: v.Lines[2].Msg, Choice: "send"}); !ok {
+		t.Fatal("no such button")
+	}
+	r.until("the answer", func() bool {
+		e, ok := last[bridge.Answered](r)
+		return ok && e.Room == room && e.User == user && e.Ask == "fate:d1" && e.Choice == "send"
+	})
+	r.until("the buttons are gone", func() bool { return w.hint(ch, 1) == "Send again · <@"+string(user)+">" })
+	// The fate of a note that was typed as a command, and of a message that is gone.
+	if err := r.core.Mark(t.Context(), room, "command-x", bridge.Fate{State: bridge.StateFailed, User: user, Reason: "no"}); err != nil || w.hint(ch, 2) != "❌ no" {
+		t.Errorf("%v", err)
+	}
+	if err := r.core.Mark(t.Context(), room, "1700000000.000001", bridge.Fate{State: bridge.StateSent}); err != nil {
+		t.Error(err)
 	}
 }
 
-// A hint for somebody who is not in the room comes in their chat with the app.
+// A hint for somebody who is not in the room comes in their chat with the app, and what is pressed there is about the room.
 func TestHintElsewhere(t *testing.T) {
 	w := newWorkspace(t, roomsChannel, false)
-	room, _ := w.Room()
+	_, user := w.Room()
 	_, other := w.Room()
 	r := newRig(t, w)
-	if err := r.core.Hint(t.Context(), room, other, bridge.Ask{Text: "not for you"}); err != nil {
+	r.run()
+	r.connected()
+	room, err := r.core.Open(t.Context(), opening(user))
+	if err != nil {
+		t.Fatal(err)
+	}
+	q := bridge.Ask{ID: "note:1.000002", Text: "not for you", Choices: []bridge.Choice{{ID: "send", Label: "Send"}}}
+	if err := r.core.Hint(t.Context(), room, other, q); err != nil {
 		t.Fatal(err)
 	}
 	w.mu.Lock()
 	direct := w.direct(string(other))
 	w.mu.Unlock()
-	if got := w.lines(direct); !slices.Equal(got, []string{"not for you"}) || len(w.channel(room).hints) != 0 {
-		t.Errorf("%q", got)
+	v := w.View(bridge.RoomID(direct.id))
+	if len(v.Lines) != 1 || v.Lines[0].Text != "王小明 · 微信联系人 <!channel>\nnot for you" || len(w.channel(room).hints) != 0 || len(w.shouted) > 0 {
+		t.Fatalf("%+v", v.Lines)
+	}
+	w.Do(adaptertest.Act{Verb: adaptertest.Press, Room: bridge.RoomID(direct.id), User: other, Msg: v.Lines[0].Msg, Choice: "send"})
+	r.until("the answer", func() bool {
+		e, ok := last[bridge.Answered](r)
+		return ok && e.Room == room && e.User == other && e.Ask == q.ID
+	})
+}
+
+// A picture is shown; if Slack cannot load it, its address is said.
+func TestHintWithPicture(t *testing.T) {
+	for picture, blocks := range map[string]bool{"https://hutong.example/qr/1.png": true, "http://10.0.0.1/qr/1.png": false} {
+		w := newWorkspace(t, roomsChannel, false)
+		room, user := w.Room()
+		r := newRig(t, w)
+		if err := r.core.Hint(t.Context(), room, user, bridge.Ask{Text: "your card", Picture: picture}); err != nil {
+			t.Fatal(err)
+		}
+		h := w.channel(room).hints[0]
+		if h["text"] != "your card\n"+picture || (h["blocks"] != nil) != blocks {
+			t.Errorf("%s: %+v", picture, h)
+		}
+	}
+}
+
+// Who speaks is shown with their picture, if Slack can load it.
+func TestPersona(t *testing.T) {
+	w := newWorkspace(t, roomsChannel, false)
+	room, _ := w.Room()
+	r := newRig(t, w)
+	for _, c := range []struct {
+		avatar    string
+		url, icon any
+	}{
+		{"https://hutong.example/avatar/1", "https://hutong.example/avatar/1", nil}, {"http://10.0.0.1/avatar/1", nil, ":bust_in_silhouette:"}, {"", nil, ":bust_in_silhouette:"},
+	} {
+		ids, err := r.a.Send(t.Context(), room, bridge.Draft{Key: "k" + c.avatar, Text: "x", As: bridge.Label{Name: "王小明", Text: "王小明 · 微信联系人", Avatar: c.avatar}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := w.channel(room).find(string(ids[0]))
+		if m["icon_url"] != c.url || m["icon_emoji"] != c.icon || m["username"] != "王小明 · 微信联系人" {
+			t.Errorf("%q: %+v", c.avatar, m)
+		}
 	}
 }
 
@@ -234,6 +313,10 @@ func TestThreadMentionsItsOwner(t *testing.T) {
 	ids, err := r.core.Send(t.Context(), room, bridge.Draft{Key: "k", Text: "<!channel> hello"})
 	if err != nil {
 		t.Fatal(err)
+	}
+	quiet, err := r.core.Send(t.Context(), room, bridge.Draft{Key: "q", Text: "*hush*", Quiet: true})
+	if err != nil || w.channel(room).find(string(quiet[0]))["text"] != "_hush_" {
+		t.Errorf("a muted customer calls nobody: %v, %v", w.channel(room).find(string(quiet[0])), err)
 	}
 	m := w.channel(room).find(string(ids[0]))
 	if want := "<@" + string(user) + "> &lt;!channel&gt; hello"; m["text"] != want || len(w.shouted) > 0 {

@@ -4,19 +4,23 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
 	"time"
 
 	slackapi "github.com/slack-go/slack"
+
+	"github.com/hutong-im/hutong/internal/httpx"
 )
 
 // news is one thing that Slack tells, however it came: exactly one of the fields is set.
 type news struct {
 	event   *event
 	action  *interaction
-	command *slackapi.SlashCommand
+	command *command
 }
 
 // message is what the gateway needs of a message. Slack adds fields and changes them as it likes, so that only
@@ -33,13 +37,20 @@ type message struct {
 	Edited      struct {
 		TS string `json:"ts"`
 	} `json:"edited"`
-	Files    []sharedFile `json:"files"`
-	Metadata struct {
+	Files     []sharedFile `json:"files"`
+	Reactions []reaction   `json:"reactions"`
+	Metadata  struct {
 		EventType    string `json:"event_type"`
 		EventPayload struct {
 			Key string `json:"key"`
 		} `json:"event_payload"`
 	} `json:"metadata"`
+}
+
+// reaction is an emoji by its name, and who put it on the message.
+type reaction struct {
+	Name  string   `json:"name"`
+	Users []string `json:"users"`
 }
 
 // sharedFile is a file of a message.
@@ -66,7 +77,26 @@ type event struct {
 		Channel string `json:"channel"`
 		TS      string `json:"ts"`
 	} `json:"item"`
-	Tab string `json:"tab"`
+	Tab     string  `json:"tab"`
+	Account account `json:"-"` // of user_change, whose user is an object
+}
+
+// account is a user of the workspace.
+type account struct {
+	ID       string `json:"id"`
+	Deleted  bool   `json:"deleted"`
+	RealName string `json:"real_name"`
+	Profile  struct {
+		DisplayName string `json:"display_name"`
+	} `json:"profile"`
+}
+
+// command is a slash command.
+type command struct {
+	Text      string `json:"text"`
+	UserID    string `json:"user_id"`
+	ChannelID string `json:"channel_id"`
+	TriggerID string `json:"trigger_id"`
 }
 
 // named is an object of which only the id counts.
@@ -74,24 +104,22 @@ type named struct {
 	ID string `json:"id"`
 }
 
-// interaction is a button that was pressed, or a message's shortcut.
+// interaction is a button that was pressed, a shortcut, or a form that was sent.
 type interaction struct {
-	Type       string  `json:"type"`
-	CallbackID string  `json:"callback_id"`
-	TriggerID  string  `json:"trigger_id"`
-	User       named   `json:"user"`
-	Channel    named   `json:"channel"`
-	Message    message `json:"message"`
-	Container  struct {
-		MessageTS string `json:"message_ts"`
-	} `json:"container"`
-	Actions []struct {
-		Value string `json:"value"`
-		TS    string `json:"action_ts"`
-		Text  struct {
-			Text string `json:"text"`
-		} `json:"text"`
-	} `json:"actions"`
+	Type        string                 `json:"type"`
+	CallbackID  string                 `json:"callback_id"`
+	TriggerID   string                 `json:"trigger_id"`
+	ResponseURL string                 `json:"response_url"`
+	User        named                  `json:"user"`
+	Channel     named                  `json:"channel"`
+	Message     message                `json:"message"`
+	Actions     []slackapi.BlockAction `json:"actions"`
+	View        struct {
+		ID         string             `json:"id"`
+		CallbackID string             `json:"callback_id"`
+		Room       string             `json:"private_metadata"`
+		State      slackapi.ViewState `json:"state"`
+	} `json:"view"`
 }
 
 var errNotUnderstood = errors.New("not understood")
@@ -116,15 +144,23 @@ func parse(kind string, payload []byte) (news, error) {
 			Type  string `json:"type"`
 			Event *event `json:"event"`
 		}
+		var changed struct {
+			Event struct {
+				User account `json:"user"`
+			} `json:"event"`
+		}
 		err = lenient(payload, &outer)
-		n.event = outer.Event
+		if n.event = outer.Event; n.event != nil && n.event.Type == "user_change" {
+			err = lenient(payload, &changed)
+			n.event.Account = changed.Event.User
+		}
 		known = outer.Type == "event_callback" && outer.Event != nil && outer.Event.Type != ""
 	case "interactive":
 		n.action = &interaction{}
 		err = lenient(payload, n.action)
 		known = n.action.Type != "" && n.action.User.ID != ""
 	case "slash_commands":
-		n.command = &slackapi.SlashCommand{}
+		n.command = &command{}
 		err = lenient(payload, n.command)
 		known = n.command.UserID != "" && n.command.ChannelID != ""
 	}
@@ -143,15 +179,11 @@ func parseForm(body []byte) (news, error) {
 	if form.Has("payload") {
 		return parse("interactive", []byte(form.Get("payload")))
 	}
-	fields := map[string]string{}
-	for k := range form {
-		fields[k] = form.Get(k)
+	c := &command{Text: form.Get("text"), UserID: form.Get("user_id"), ChannelID: form.Get("channel_id"), TriggerID: form.Get("trigger_id")}
+	if c.UserID == "" || c.ChannelID == "" {
+		return news{}, fmt.Errorf("form: %w", errNotUnderstood)
 	}
-	b, err := json.Marshal(fields)
-	if err != nil {
-		return news{}, fmt.Errorf("form: %w", err)
-	}
-	return parse("slash_commands", b)
+	return news{command: c}, nil
 }
 
 // micros reads a timestamp such as 1700000000.000100 in millionths of a second; 0 is none.
@@ -171,3 +203,73 @@ func micros(ts string) int64 {
 func stampOf(micros int64) string { return fmt.Sprintf("%d.%06d", micros/1e6, micros%1e6) }
 
 func moment(ts string) time.Time { return time.UnixMicro(micros(ts)) }
+
+// maxCall is more than anything that Slack calls with has, in bytes.
+const maxCall = 1 << 20
+
+// Hook takes events, interactions and commands over HTTP.
+func (h *hooked) Hook() http.Handler { return http.HandlerFunc(h.serve) }
+
+func (h *hooked) serve(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodPost {
+		http.Error(w, "POST only", http.StatusMethodNotAllowed)
+		return
+	}
+	body, err := httpx.ReadBody(w, r, maxCall)
+	if err != nil {
+		http.Error(w, "too large, or cut", httpx.Status(err))
+		return
+	}
+	check, err := slackapi.NewSecretsVerifier(r.Header, h.cfg.SigningSecret.Reveal()) // what is older than five minutes, too
+	if err == nil {
+		_, _ = check.Write(body)
+		err = check.Ensure()
+	}
+	if err != nil {
+		http.Error(w, "wrong or old signature; compare signing_secret and the clock", http.StatusUnauthorized)
+		return
+	}
+	var n news
+	if strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded") {
+		n, err = parseForm(body)
+	} else {
+		var check struct{ Type, Challenge string }
+		if json.Unmarshal(body, &check) == nil && check.Type == "url_verification" {
+			w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+			_, _ = io.WriteString(w, check.Challenge)
+			return
+		}
+		n, err = parse("events_api", body)
+	}
+	if err != nil {
+		http.Error(w, "not understood", http.StatusBadRequest)
+		return
+	}
+	if err := h.hand(r, n); err != nil {
+		http.Error(w, "not now", http.StatusServiceUnavailable)
+	}
+}
+
+var errNotRunning = errors.New("the adapter does not run now")
+
+// hand gives news to Run and waits for what becomes of them.
+func (h *hooked) hand(r *http.Request, n news) error {
+	s := h.session.Load()
+	if s == nil {
+		return errNotRunning
+	}
+	j := job{news: n, late: r.Header.Get("X-Slack-Retry-Num") != "", done: make(chan error, 1)}
+	select {
+	case s.work <- j:
+	case <-s.ctx.Done():
+		return errNotRunning
+	case <-r.Context().Done():
+		return r.Context().Err()
+	}
+	select {
+	case err := <-j.done:
+		return err
+	case <-s.ctx.Done():
+		return errNotRunning
+	}
+}
