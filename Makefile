@@ -33,6 +33,7 @@ fmt: $(LINT) ## format everything as lint wants it
 
 bench: ## the figures that the README promises, as ratios, on this machine
 	go run ./bench
+	cd e2e && go test ./bench -run "^$$" -bench . -benchtime 1x -timeout 30m
 
 fuzz: ## every fuzz target, FUZZTIME (10s) each
 	@.ci/fuzz $${FUZZTIME:-10s}

@@ -265,12 +265,11 @@ func listen(b *testing.B, address, token string) *ears {
 	e := newEars()
 	ctx, cancel := context.WithCancel(b.Context())
 	e.stop = cancel
-	conn, resp, err := websocket.Dial(ctx, "ws"+strings.TrimPrefix(address, "http")+"/api/v4/websocket",
-		&websocket.DialOptions{HTTPHeader: http.Header{"Authorization": {"Bearer " + token}}})
+	conn, _, err := websocket.Dial(ctx, "ws"+strings.TrimPrefix(address, "http")+"/api/v4/websocket",
+		&websocket.DialOptions{HTTPHeader: http.Header{"Authorization": {"Bearer " + token}}}) //nolint:bodyclose // Dial has read it
 	if err != nil {
 		b.Fatal(err)
 	}
-	_ = resp.Body
 	conn.SetReadLimit(1 << 20)
 	e.done.Go(func() {
 		defer func() { _ = conn.CloseNow() }()
@@ -310,7 +309,7 @@ func (c *company) attend() *ears {
 				ready.Done()
 				return
 			}
-			resp, err := p.http.Do(req) //nolint:bodyclose // closed below
+			resp, err := p.http.Do(req)
 			ready.Done()
 			if err != nil {
 				return
