@@ -265,8 +265,8 @@ func listen(b *testing.B, address, token string) *ears {
 	e := newEars()
 	ctx, cancel := context.WithCancel(b.Context())
 	e.stop = cancel
-	conn, _, err := websocket.Dial(ctx, "ws"+strings.TrimPrefix(address, "http")+"/api/v4/websocket",
-		&websocket.DialOptions{HTTPHeader: http.Header{"Authorization": {"Bearer " + token}}}) //nolint:bodyclose // Dial has read it
+	opts := &websocket.DialOptions{HTTPHeader: http.Header{"Authorization": {"Bearer " + token}}}
+	conn, _, err := websocket.Dial(ctx, "ws"+strings.TrimPrefix(address, "http")+"/api/v4/websocket", opts) //nolint:bodyclose // Dial has read it
 	if err != nil {
 		b.Fatal(err)
 	}
