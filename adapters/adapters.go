@@ -8,6 +8,7 @@ import (
 	"github.com/hutong-im/hutong/adapters/slack"
 	"github.com/hutong-im/hutong/adapters/telegram"
 	"github.com/hutong-im/hutong/adapters/webchat"
+	"github.com/hutong-im/hutong/adapters/wecom"
 	"github.com/hutong-im/hutong/adapters/wechatkf"
 	"github.com/hutong-im/hutong/bridge"
 )
@@ -19,6 +20,7 @@ func Kinds() []bridge.Kind {
 		webchat.Kind(),
 		mattermost.Kind(),
 		slack.Kind(),
+		wecom.Kind(),
 		telegram.Kind(),
 		wechatkf.Kind(),
 		fake.Kind(),
