@@ -184,8 +184,26 @@ func (o *office) get(path string, v any) bool {
 	return resp.StatusCode == http.StatusOK && json.NewDecoder(resp.Body).Decode(v) == nil
 }
 
-// post does what a page of the desk does; it must work.
+// post does what a page of the desk does, which tries again while the gateway is starting; it must work.
 func (o *office) post(path, typ string, body []byte, v any) {
+	o.t.Helper()
+	var answer []byte
+	o.until(path, func() bool {
+		var status int
+		status, answer = o.try(path, typ, body)
+		if status != http.StatusServiceUnavailable && status > 299 {
+			o.t.Fatalf("%s: %d %s", path, status, answer)
+		}
+		return status <= 299
+	})
+	if v != nil {
+		if err := json.Unmarshal(answer, v); err != nil {
+			o.t.Fatal(err)
+		}
+	}
+}
+
+func (o *office) try(path, typ string, body []byte) (status int, answer []byte) {
 	o.t.Helper()
 	req, err := http.NewRequestWithContext(o.t.Context(), http.MethodPost, o.url+"/desk/api/"+path, bytes.NewReader(body))
 	if err != nil {
@@ -197,15 +215,11 @@ func (o *office) post(path, typ string, body []byte, v any) {
 		o.t.Fatal(err)
 	}
 	defer func() { _ = resp.Body.Close() }()
-	answer, err := io.ReadAll(resp.Body)
-	if err != nil || resp.StatusCode > 299 {
-		o.t.Fatalf("%s: %s %s %v", path, resp.Status, answer, err)
+	answer, err = io.ReadAll(resp.Body)
+	if err != nil {
+		o.t.Fatal(err)
 	}
-	if v != nil {
-		if err := json.Unmarshal(answer, v); err != nil {
-			o.t.Fatal(err)
-		}
-	}
+	return resp.StatusCode, answer
 }
 
 type fields map[string]any
