@@ -403,3 +403,38 @@ func FuzzForms(f *testing.F) {
 		}
 	})
 }
+
+// What did not arrive asks what to do; any other news of the message ends the question.
+func TestAFailedMessageAsks(t *testing.T) {
+	o := newOffice(t)
+	o.run()
+	b := o.seated("lilei")
+	customer := o.house.Inbox(bridge.ContactSide)
+	if err := customer.Receive(t.Context(), bridge.Joined{Room: "c", User: "c", Card: "OPENCARD", Name: "小红", At: o.now()}); err != nil {
+		t.Fatal(err)
+	}
+	rooms, err := o.house.Lobby(bridge.MemberSide).Rooms(t.Context(), "lilei")
+	if err != nil || len(rooms) != 1 {
+		t.Fatalf("rooms = %+v, %v", rooms, err)
+	}
+	room := rooms[0].Room
+	page := func() string { return b.Get("/desk/api/room?room=" + url.QueryEscape(string(room))).Body.String() }
+	fate := bridge.Fate{State: bridge.StateFailed, Reason: "blocked", Ask: &bridge.Ask{
+		ID: "fate:d1", Text: "blocked", Choices: []bridge.Choice{{ID: "send", Label: "重新发送"}},
+	}}
+	mark := func(f bridge.Fate) {
+		t.Helper()
+		if err := o.desk.Mark(t.Context(), room, "m1", f); err != nil {
+			t.Fatal(err)
+		}
+	}
+	mark(fate)
+	mark(fate)
+	if got := page(); strings.Count(got, `"fate:d1"`) != 1 || !strings.Contains(got, "重新发送") {
+		t.Errorf("the page shows %s", got)
+	}
+	mark(bridge.Fate{State: bridge.StateSent})
+	if got := page(); strings.Contains(got, "fate:d1") {
+		t.Errorf("the page still shows %s", got)
+	}
+}

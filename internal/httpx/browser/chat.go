@@ -201,14 +201,37 @@ func (c *Chat) MarkRead(ctx context.Context, room bridge.RoomID, msg bridge.MsgI
 	return c.Mark(ctx, room, msg, bridge.Fate{State: bridge.StateRead})
 }
 
-// Mark shows the writer what became of their message.
+// Mark shows the writer what became of their message, and asks what to do when it did not arrive.
 func (c *Chat) Mark(ctx context.Context, room bridge.RoomID, msg bridge.MsgID, f bridge.Fate) error {
+	if err := c.askFate(ctx, room, msg, f); err != nil {
+		return err
+	}
 	return c.publish(ctx, room, "mark", struct {
 		Room   bridge.RoomID `json:"room"`
 		Msg    bridge.MsgID  `json:"msg"`
 		State  bridge.State  `json:"state"`
 		Reason string        `json:"reason,omitempty"`
 	}{room, msg, f.State, f.Reason})
+}
+
+// askFate asks what to do about a message that did not arrive; any other news of it ends the question. A
+// message that waits needs none: it can be recalled where it stands.
+func (c *Chat) askFate(ctx context.Context, room bridge.RoomID, msg bridge.MsgID, f bridge.Fate) error {
+	key := "fate-" + string(msg)
+	if err := c.dropAsk(ctx, room, func(a asked) bool { return a.Msg == msgID(key) }); err != nil {
+		return err
+	}
+	if f.Ask == nil || f.State != bridge.StateFailed && f.State != bridge.StateUnknown {
+		return nil
+	}
+	a := *f.Ask
+	if u, err := userOf(room); err == nil {
+		if line, err := c.lobby.Line(ctx, u, room, msg); err == nil && line.Text != "" {
+			a.Text = "“" + bridge.Tidy(line.Text, 24) + "” " + a.Text
+		}
+	}
+	_, err := c.Ask(ctx, room, key, a)
+	return err
 }
 
 // Hint says something to the room's user alone; it is gone when the page is closed.
