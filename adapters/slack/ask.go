@@ -99,7 +99,7 @@ func (a *adapter) Ask(ctx context.Context, room bridge.RoomID, key string, q bri
 // Hint says something to one user alone; in the app's own chat with them where they are not in the room, under the
 // name of whom it is about.
 func (a *adapter) Hint(ctx context.Context, room bridge.RoomID, user bridge.UserID, q bridge.Ask) error {
-	place, r, err := a.whereabouts(ctx, room)
+	r, channel, thread, err := a.where(ctx, room)
 	if err != nil {
 		return err
 	}
@@ -107,8 +107,7 @@ func (a *adapter) Hint(ctx context.Context, room bridge.RoomID, user bridge.User
 	if err != nil {
 		return err
 	}
-	f["channel"], f["thread_ts"] = split(place)
-	f["user"] = string(user)
+	f["channel"], f["thread_ts"], f["user"] = channel, thread, string(user)
 	err = a.call(ctx, "chat.postEphemeral", f, nil)
 	if is(err, "invalid_blocks") && q.Picture != "" { // Slack could not load it: its address must do
 		q.Text, q.Picture = q.Text+"\n"+q.Picture, ""
@@ -117,7 +116,7 @@ func (a *adapter) Hint(ctx context.Context, room bridge.RoomID, user bridge.User
 	if !is(err, "user_not_in_channel", "channel_not_found", "not_in_channel", "is_archived") {
 		return err
 	}
-	if r != nil {
+	if r.Key != "" {
 		q.Text = r.Label.Text + "\n" + q.Text
 	}
 	if f, err = a.question(ctx, room, q); err != nil {
@@ -138,8 +137,14 @@ func (s *session) act(i *interaction) error {
 	case i.Type == "view_submission" && formWord(i.View.CallbackID):
 		return s.filled(i)
 	case i.Type == "shortcut" && formWord(i.CallbackID):
-		_, err := s.openForm(i.TriggerID, i.User.ID, i.CallbackID, "", "")
-		return err
+		opened, err := s.openForm(i.TriggerID, i.User.ID, i.CallbackID, "", "")
+		if opened || err != nil {
+			return err
+		}
+		if chat, err := s.a.direct(s.ctx, []bridge.UserID{bridge.UserID(i.User.ID)}); err == nil {
+			s.hint(bridge.RoomID(chat), i.User.ID, s.a.words().nobody)
+		}
+		return nil
 	case i.Type != "message_action":
 		return nil
 	}
@@ -207,7 +212,7 @@ func (s *session) pressed(i *interaction) error {
 func (s *session) replaceQuestion(address, text string) error {
 	u, err := url.Parse(address)
 	if err != nil || !s.a.trusted(u) {
-		return errors.New("Slack names an address that is not its own")
+		return errors.New("the address to answer at is not Slack's")
 	}
 	body := fields{"replace_original": true, "text": text, "blocks": []fields{mrkdwn(text)}}
 	req, err := httpx.Request(s.ctx, http.MethodPost, address, body)
@@ -221,13 +226,8 @@ func (s *session) replaceQuestion(address, text string) error {
 // formWord reports whether a word asks for a text in a form when it comes without one.
 func formWord(word string) bool { return word == "note" || word == "remark" || word == "tag" }
 
-// typed handles a slash command: "/hutong to 李雷" is the gateway's "/to 李雷".
-func (s *session) typed(c *command) error {
-	return s.say("command-"+c.TriggerID, c.UserID, c.ChannelID, c.Text)
-}
-
-// say brings words of the gateway's, or opens the form for what they lack. Slack takes no slash commands in threads, so
-// that they may lack whom they are about.
+// say brings the words of a slash command or a shortcut: "/hutong to 李雷" is the gateway's "/to 李雷". Or it opens the
+// form for what they lack; that may be whom they are about, since Slack takes no slash commands in threads.
 func (s *session) say(trigger, user, place, words string) error {
 	words = strings.TrimPrefix(strings.TrimSpace(words), "/")
 	if words == "" {
@@ -239,22 +239,23 @@ func (s *session) say(trigger, user, place, words string) error {
 	}
 	word, text, _ := strings.Cut(words, " ")
 	if formWord(word) {
-		r, err := s.a.record(s.ctx, room)
+		r, _, _, err := s.a.where(s.ctx, room)
+		about := room
+		if r.Key == "" {
+			about = ""
+		}
+		if err == nil && (text == "" || about == "") {
+			opened := false
+			if opened, err = s.openForm(trigger, user, word, text, about); opened {
+				return nil
+			}
+		}
 		if err != nil {
 			return err
 		}
-		about := room
-		if r == nil {
-			about = ""
-		}
-		if text == "" || r == nil {
-			if opened, err := s.openForm(strings.TrimPrefix(trigger, "command-"), user, word, text, about); opened || err != nil {
-				return err
-			}
-		}
 	}
 	return s.receive(bridge.MessageEvent{
-		Room: room, User: bridge.UserID(user), Msg: bridge.MsgID(trigger), At: s.a.env.Now(), Text: "/" + words,
+		Room: room, User: bridge.UserID(user), Msg: bridge.MsgID("command-" + trigger), At: s.a.env.Now(), Text: "/" + words,
 	}, nil)
 }
 
@@ -367,11 +368,10 @@ func (a *adapter) homeLine(ctx context.Context, r *bridge.RoomView) (fields, err
 	if r.Remark != "" {
 		text += " (" + escape(r.Remark) + ")"
 	}
-	place, _, err := a.whereabouts(ctx, r.Room)
+	_, channel, thread, err := a.where(ctx, r.Room)
 	if err != nil {
 		return nil, err
 	}
-	channel, thread := split(place)
 	if s := a.session.Load(); thread == "" {
 		text += " <#" + channel + ">"
 	} else if s != nil {

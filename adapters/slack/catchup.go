@@ -49,7 +49,7 @@ func (s *session) connected() {
 	s.accounts = nil
 	for _, m := range s.a.env.Lobby.Members() {
 		if user, ok := m.Account(s.a.env.Name); ok {
-			s.accounts = append(s.accounts, user)
+			s.accounts = append(s.accounts, string(user))
 		}
 	}
 }
@@ -81,21 +81,17 @@ func (s *session) catchNext() time.Duration {
 	if !s.behind() {
 		return pace
 	}
-	var err error
-	var what string
-	done := func() {}
-	if last := len(s.stale) - 1; last >= 0 {
-		what, done = s.stale[last], func() { s.stale = slices.Delete(s.stale, last, last+1) }
-		err = s.catchUp(what)
-	} else {
-		last := len(s.accounts) - 1
-		what, done = string(s.accounts[last]), func() { s.accounts = s.accounts[:last] }
-		err = s.checkAccount(what)
+	list, look := &s.stale, s.catchUp
+	if len(s.stale) == 0 {
+		list, look = &s.accounts, s.checkAccount
 	}
+	last := len(*list) - 1
+	what := (*list)[last]
+	err := look(what)
 	v := bridge.Judge(err)
 	switch {
 	case err == nil, v.Verdict == bridge.VerdictPermanent: // the app is no longer there, or the thread is gone
-		done()
+		*list = (*list)[:last]
 	case s.ctx.Err() == nil:
 		s.a.env.Log.Warn("what happened meanwhile could not be read; trying again", "what", what, "err", err)
 	}
@@ -225,8 +221,8 @@ func (s *session) compare(place string, v *sight) error {
 	if err != nil {
 		return err
 	}
-	r, err := s.a.record(s.ctx, room)
-	if err != nil || r == nil || len(r.Members) == 0 {
+	r, channel, _, err := s.a.where(s.ctx, room)
+	if err != nil || len(r.Members) == 0 {
 		return err
 	}
 	lines, err := s.a.env.Lobby.History(s.ctx, r.Members[0], room, 0, comparedLines)
@@ -236,7 +232,6 @@ func (s *session) compare(place string, v *sight) error {
 	if err != nil {
 		return fmt.Errorf("read what was said: %w", err)
 	}
-	channel, _ := split(place)
 	from := max(v.from, micros(r.Card)) // what was said before the card was posted may stand in another channel
 	asked := 0
 	for _, l := range slices.Backward(lines) {
@@ -302,11 +297,11 @@ func (s *session) compareReactions(room bridge.RoomID, owner bridge.UserID, l *b
 
 // Find looks for the message with the key.
 func (a *adapter) Find(ctx context.Context, room bridge.RoomID, key string) ([]bridge.MsgID, error) {
-	place, _, err := a.whereabouts(ctx, room)
+	_, channel, thread, err := a.where(ctx, room)
 	if err != nil {
 		return nil, err
 	}
-	ts, err := a.find(ctx, place, key)
+	ts, err := a.find(ctx, channel, thread, key)
 	if err != nil || ts == "" {
 		return nil, err
 	}
@@ -316,8 +311,7 @@ func (a *adapter) Find(ctx context.Context, room bridge.RoomID, key string) ([]b
 // findPages bounds a search, at pageSize messages each: a message whose answer was lost is among the newest.
 const findPages = 10
 
-func (a *adapter) find(ctx context.Context, place, key string) (string, error) {
-	channel, thread := split(place)
+func (a *adapter) find(ctx context.Context, channel, thread, key string) (string, error) {
 	cursor := ""
 	for range findPages {
 		page, next, err := a.page(ctx, channel, thread, 0, cursor)

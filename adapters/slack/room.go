@@ -34,22 +34,12 @@ func roomKey(room bridge.RoomID) string { return "room/" + string(room) } // the
 func homeKey(place string) string       { return "home/" + place }        // the room of a place that replaced another
 func readKey(place string) string       { return "read/" + place }        // up to where a place was heard
 
-// record is what is kept of a room; nil if the adapter did not open it.
-func (a *adapter) record(ctx context.Context, room bridge.RoomID) (*record, error) {
-	r := &record{}
-	known, err := a.load(ctx, roomKey(room), r)
-	if !known {
-		return nil, err
-	}
-	return r, nil
-}
-
-// whereabouts is where a room is now, and its record if there is one.
-func (a *adapter) whereabouts(ctx context.Context, room bridge.RoomID) (place string, r *record, err error) {
-	if r, err = a.record(ctx, room); err != nil || r == nil {
-		return string(room), nil, err
-	}
-	return r.Place, r, nil
+// where finds a room: what is kept of it, and where it is now. The record of one that the adapter did not open has no key.
+func (a *adapter) where(ctx context.Context, room bridge.RoomID) (r *record, channel, thread string, err error) {
+	r = &record{Place: string(room)}
+	_, err = a.load(ctx, roomKey(room), r)
+	channel, thread = split(r.Place)
+	return r, channel, thread, err
 }
 
 // Open makes the room of a link, or finds it.
@@ -61,7 +51,7 @@ func (a *adapter) Open(ctx context.Context, o bridge.Opening) (bridge.RoomID, er
 	}
 	r := &record{}
 	if known {
-		if r, err = a.record(ctx, room); err != nil {
+		if r, _, _, err = a.where(ctx, room); err != nil {
 			return "", err
 		}
 		r.In = nil // who has left is wanted again
@@ -80,8 +70,8 @@ func (a *adapter) Open(ctx context.Context, o bridge.Opening) (bridge.RoomID, er
 
 // Update brings card, members and App Home up to date. A thread follows its owner.
 func (a *adapter) Update(ctx context.Context, room bridge.RoomID, o bridge.Opening) error {
-	r, err := a.record(ctx, room)
-	if err != nil || r == nil {
+	r, _, _, err := a.where(ctx, room)
+	if err != nil || r.Key == "" {
 		return err
 	}
 	before := *r
@@ -326,7 +316,7 @@ func (a *adapter) card(ctx context.Context, channel string, r *record) error {
 		r.Place = ""
 	}
 	key := "card-" + r.Key
-	found, err := a.find(ctx, channel, key)
+	found, err := a.find(ctx, channel, "", key)
 	if err != nil {
 		return err
 	}
@@ -357,7 +347,7 @@ const lostPause = time.Minute
 // replace opens a room anew that was archived or whose thread is gone, and leads there from the old one. A channel
 // that the app was removed from waits for a person.
 func (a *adapter) replace(ctx context.Context, room bridge.RoomID, r *record, cause error) error {
-	if r == nil {
+	if r.Key == "" {
 		return cause
 	}
 	if is(cause, "channel_not_found", "not_in_channel") {

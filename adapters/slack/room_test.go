@@ -54,9 +54,11 @@ func TestOpenIsIdempotent(t *testing.T) {
 	}
 }
 
-func TestCardIsUpdatedInPlace(t *testing.T) {
+// The card is changed in place, members are brought in, and a Home that was looked at follows. The same again calls nothing.
+func TestUpdate(t *testing.T) {
 	w := newWorkspace(t, roomsChannel, false)
 	_, user := w.Room()
+	_, boss := w.Room()
 	r := newRig(t, w)
 	r.lobby.language = "zh"
 	o := opening(user)
@@ -64,19 +66,103 @@ func TestCardIsUpdatedInPlace(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := r.core.Open(t.Context(), o); err != nil || w.count("chat.update") != 0 {
-		t.Errorf("nothing has changed: %v, %d updates", err, w.count("chat.update"))
+	ch := w.channel(room)
+	update := func(calls int) {
+		t.Helper()
+		before := len(w.calls)
+		if err := r.core.Update(t.Context(), room, o); err != nil || len(w.calls)-before != calls {
+			t.Fatalf("%v; calls %v, want %d", err, w.calls[before:], calls)
+		}
 	}
-	o.Label.Text = "王小明 · 老客户"
-	if _, err := r.core.Open(t.Context(), o); err != nil {
+	update(0)
+	o.Label.Text, o.Remark, o.Tags, o.Hello = "王小明 · 老客户", "喜欢 <!here>\n茶", []string{"vip", "广交会"}, "我想询价"
+	o.Since, o.Window = time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC), "微信 · 还可发 2/5 条 · 至 11-24 08:12"
+	o.Members = append(o.Members, boss)
+	update(2) // chat.update and conversations.invite
+	update(0)
+	if got := w.View(room).Board; got != "*王小明 · 老客户*\n备注：喜欢 <!here> 茶\n标签：vip, 广交会\n申请附言：我想询价\n认识于：2026-11-01\n"+
+		"微信 · 还可发 2/5 条 · 至 11-24 08:12\n在这里直接发言，客户会收到。消息列（thread）中的回复是内部备注，客户看不到。" {
+		t.Errorf("the card: %q", got)
+	}
+	if len(w.lines(ch)) != 1 || len(ch.pins) != 1 || ch.topics != 1 || !slices.Contains(ch.members, string(boss)) || len(w.shouted) > 0 {
+		t.Errorf("lines %q, pins %v, topic set %d times, members %v, shouted %q", w.lines(ch), ch.pins, ch.topics, ch.members, w.shouted)
+	}
+	r.core.showHome(t.Context(), user)
+	r.lobby.rooms = []bridge.RoomView{{Room: room, State: bridge.LinkActive, Other: o.Label, Window: "还可发 1/5 条"}}
+	o.Window = "还可发 1/5 条"
+	update(2) // chat.update and views.publish
+	if !strings.Contains(w.views[string(user)], "还可发 1/5 条") {
+		t.Errorf("the home: %s", w.views[string(user)])
+	}
+	w.mu.Lock()
+	w.remove(ch, ch.pins[0]) // somebody deletes the card
+	ch.pins = nil
+	w.mu.Unlock()
+	o.Remark = "new"
+	if err := r.core.Update(t.Context(), room, o); err != nil || len(ch.pins) != 1 || !strings.Contains(w.View(room).Board, "new") {
+		t.Errorf("%v: pins %v, %q", err, ch.pins, w.View(room).Board)
+	}
+	if err := r.core.Update(t.Context(), "C999", o); err != nil {
+		t.Errorf("a room that the adapter did not open: %v", err)
+	}
+}
+
+// A thread stands in its owner's chat with the app; another owner gets it there, and for the gateway the room stays.
+func TestThreadFollowsOwner(t *testing.T) {
+	w := newWorkspace(t, roomsThread, false)
+	_, user := w.Room()
+	_, next := w.Room()
+	r := newRig(t, w)
+	r.run()
+	r.connected()
+	o := opening(user)
+	room, err := r.core.Open(t.Context(), o)
+	if err != nil {
 		t.Fatal(err)
 	}
-	lines := w.lines(w.channel(room))
-	if len(lines) != 1 || !strings.Contains(lines[0], "老客户") || !strings.Contains(lines[0], "内部备注") {
-		t.Errorf("the card: %q", lines)
+	o.Members = []bridge.UserID{next}
+	if err := r.core.Update(t.Context(), room, o); err != nil {
+		t.Fatal(err)
 	}
-	if ch := w.channel(room); len(ch.pins) != 1 || ch.topics != 1 {
-		t.Errorf("pins %v, topic set %d times", ch.pins, ch.topics)
+	if err := r.send(room, "hello"); err != nil {
+		t.Fatal(err)
+	}
+	w.mu.Lock()
+	ch := w.direct(string(next))
+	root, _ := ch.msgs[len(ch.msgs)-1]["thread_ts"].(string)
+	text := ch.msgs[len(ch.msgs)-1]["text"]
+	w.mu.Unlock()
+	if text != "<@"+string(next)+"> hello" || root == "" {
+		t.Fatalf("they see %q under %q", text, root)
+	}
+	r.member(ch, next, "hi", root)
+	r.wants("hi")
+	if e, _ := last[bridge.MessageEvent](r); e.Room != room {
+		t.Errorf("heard in %q, want %q", e.Room, room)
+	}
+}
+
+// A method that is limited is not called before its time, whatever the room; the others are.
+func TestMethodRests(t *testing.T) {
+	w := newWorkspace(t, roomsChannel, false)
+	one, user := w.Room()
+	two, _ := w.Room()
+	r := newRig(t, w)
+	w.busy["reactions.add"] = retrySecs
+	for _, room := range []bridge.RoomID{one, two, one} {
+		err := r.core.React(t.Context(), room, "1.000001", "👍", true)
+		if j := bridge.Judge(err); j.Verdict != bridge.VerdictWait || j.Account || j.Wait < (retrySecs-1)*time.Second || j.Wait > retrySecs*time.Second {
+			t.Errorf("%+v: %v", j, err)
+		}
+	}
+	if n := w.count("reactions.add"); n != 1 {
+		t.Errorf("called %d times", n)
+	}
+	if err := r.send(two, "x"); err != nil {
+		t.Error(err)
+	}
+	if err := r.core.Hint(t.Context(), one, user, bridge.Ask{Text: "x"}); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -28,7 +28,7 @@ type session struct {
 	read     map[string]int64 // up to where each place was heard, in µs
 	dirty    map[string]bool  // whose position is not kept yet
 	stale    []string         // places that may have gone on unheard, the one to look at next is last
-	accounts []bridge.UserID  // members who may have been deactivated unheard
+	accounts []string         // members who may have been deactivated unheard
 	burst    int              // how many looks may be taken before pacing begins
 	swept    time.Time        // when that began last
 	over     error            // why Run ends
@@ -182,7 +182,8 @@ func pause(ctx context.Context, d time.Duration) {
 func (s *session) tell(n news) error {
 	switch {
 	case n.command != nil:
-		return s.typed(n.command)
+		c := n.command
+		return s.say(c.TriggerID, c.UserID, c.ChannelID, c.Text)
 	case n.action != nil:
 		return s.act(n.action)
 	case n.event.Type == "app_home_opened":

@@ -88,11 +88,10 @@ func persona(f fields, as bridge.Label) {
 // post puts a message into a room, wherever that is now.
 func (a *adapter) post(ctx context.Context, room bridge.RoomID, text string, quiet bool, f fields) ([]bridge.MsgID, error) {
 	for moved := false; ; moved = true {
-		place, r, err := a.whereabouts(ctx, room)
+		r, channel, thread, err := a.where(ctx, room)
 		if err != nil {
 			return nil, err
 		}
-		channel, thread := split(place)
 		f["channel"], f["thread_ts"], f["text"] = channel, thread, calling(r, thread, quiet)+text
 		var got message
 		_, err = a.ask(ctx, "chat.postMessage", f, &got)
@@ -113,7 +112,7 @@ func (a *adapter) post(ctx context.Context, room bridge.RoomID, text string, qui
 
 // calling mentions the owner of a thread, who wants to be called: Slack tells nobody of a reply otherwise.
 func calling(r *record, thread string, quiet bool) string {
-	if quiet || r == nil || thread == "" || len(r.Members) == 0 {
+	if quiet || thread == "" || len(r.Members) == 0 {
 		return ""
 	}
 	return "<@" + string(r.Members[0]) + "> "
@@ -174,11 +173,10 @@ func (a *adapter) uploadOne(ctx context.Context, f bridge.Attachment) (string, e
 
 // Edit changes a message's text.
 func (a *adapter) Edit(ctx context.Context, room bridge.RoomID, msg bridge.MsgID, d bridge.Draft) error {
-	place, r, err := a.whereabouts(ctx, room)
+	r, channel, thread, err := a.where(ctx, room)
 	if err != nil {
 		return err
 	}
-	channel, thread := split(place)
 	text, _ := toSlack(d.Text)
 	if len(d.Files) > 0 { // the line of the message that shows its files must stay
 		old, err := a.one(ctx, channel, thread, string(msg))
@@ -196,11 +194,10 @@ func (a *adapter) Edit(ctx context.Context, room bridge.RoomID, msg bridge.MsgID
 
 // Delete takes a message back.
 func (a *adapter) Delete(ctx context.Context, room bridge.RoomID, msg bridge.MsgID) error {
-	place, _, err := a.whereabouts(ctx, room)
+	_, channel, _, err := a.where(ctx, room)
 	if err != nil {
 		return err
 	}
-	channel, _ := split(place)
 	err = a.call(ctx, "chat.delete", fields{"channel": channel, "ts": string(msg)}, nil)
 	if is(err, "message_not_found") {
 		return nil
@@ -218,11 +215,10 @@ func (a *adapter) React(ctx context.Context, room bridge.RoomID, msg bridge.MsgI
 }
 
 func (a *adapter) react(ctx context.Context, room bridge.RoomID, msg bridge.MsgID, name string, on bool) error {
-	place, _, err := a.whereabouts(ctx, room)
+	_, channel, _, err := a.where(ctx, room)
 	if err != nil {
 		return err
 	}
-	channel, _ := split(place)
 	method := "reactions.remove"
 	if on {
 		method = "reactions.add"
@@ -286,11 +282,10 @@ func (a *adapter) remark(ctx context.Context, room bridge.RoomID, msg bridge.Msg
 			return err
 		}
 	}
-	place, _, err := a.whereabouts(ctx, room)
+	_, channel, _, err := a.where(ctx, room)
 	if err != nil {
 		return err
 	}
-	channel, _ := split(place)
 	var got struct {
 		Message message `json:"message"`
 	}
