@@ -418,7 +418,7 @@ func TestAFailedMessageAsks(t *testing.T) {
 		t.Fatalf("rooms = %+v, %v", rooms, err)
 	}
 	room := rooms[0].Room
-	page := func() string { return b.Get("/desk/api/room?room=" + url.QueryEscape(string(room))).Body.String() }
+	page := func() string { return b.Get("/desk/api/room?n=10&room=" + url.QueryEscape(string(room))).Body.String() }
 	fate := bridge.Fate{State: bridge.StateFailed, Reason: "blocked", Ask: &bridge.Ask{
 		ID: "fate:d1", Text: "blocked", Choices: []bridge.Choice{{ID: "send", Label: "重新发送"}},
 	}}
