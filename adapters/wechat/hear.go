@@ -88,6 +88,9 @@ func (m *push) id() string {
 	return strings.Join([]string{string(m.CreateTime), string(m.Event), string(m.EventKey)}, "/")
 }
 
+// event is the id among all customers': two may scan the same code in the same second.
+func (m *push) event() string { return string(m.FromUserName) + "/" + m.id() }
+
 // click is what a press of the menu, a scan or a follow opens.
 // https://developers.weixin.qq.com/doc/service/api/customer/message/api_sendcustommessage.html
 func click() bridge.Window { return bridge.Window{Open: time.Minute, Messages: 3} }
@@ -172,7 +175,7 @@ func (a *adapter) event(ctx context.Context, m *push, who guest) bridge.Event {
 	}
 	if kind == "text" && m.MenuID != "" {
 		if ask, choice, ok := a.chosen(ctx, m.room(), string(m.MenuID)); ok {
-			return bridge.Answered{Room: m.room(), User: m.user(), Ask: ask, Choice: choice, Event: m.id(), At: m.at()}
+			return bridge.Answered{Room: m.room(), User: m.user(), Ask: ask, Choice: choice, Event: m.event(), At: m.at()}
 		}
 	}
 	said := a.said(m, who)
@@ -211,7 +214,7 @@ func (a *adapter) said(m *push, who guest) bridge.MessageEvent {
 func (a *adapter) happened(m *push, who guest) bridge.Event {
 	joined := bridge.Joined{
 		Room: m.room(), User: m.user(), Name: cmp.Or(who.Name, who.Remark), Union: who.Union,
-		Window: click(), Event: m.id(), At: m.at(),
+		Window: click(), Event: m.event(), At: m.at(),
 	}
 	switch strings.ToLower(string(m.Event)) {
 	case "subscribe": // other keys than scenes have been seen, such as last_trade_no_…
@@ -223,7 +226,7 @@ func (a *adapter) happened(m *push, who guest) bridge.Event {
 		joined.Card = bridge.CardID(m.EventKey)
 		return joined
 	case "unsubscribe":
-		return bridge.Left{Room: m.room(), User: m.user(), Event: m.id(), At: m.at()}
+		return bridge.Left{Room: m.room(), User: m.user(), Event: m.event(), At: m.at()}
 	case "click":
 		said := a.said(m, who)
 		said.Window = click()

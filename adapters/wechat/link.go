@@ -93,10 +93,18 @@ func (a *adapter) link(ctx context.Context, to bridge.RoomID, f bridge.Attachmen
 		return nil, err
 	}
 	c := article{
-		Title: f.Name, Description: fmt.Sprintf(a.words().tapFile, float64(f.Size)/(1<<20)),
+		Title: f.Name, Description: fmt.Sprintf(a.words().tapFile, sized(f.Size)),
 		URL: a.env.Lobby.Company().URL + a.links.path() + token + "/" + url.PathEscape(f.Name),
 	}
 	return &message{To: to, Type: "news", News: &news{Articles: []article{c}}}, nil
+}
+
+// sized is a number of bytes for people.
+func sized(n int64) string {
+	if n < 1<<20 {
+		return fmt.Sprintf("%d KB", max(1, n>>10))
+	}
+	return fmt.Sprintf("%.1f MB", float64(n)/(1<<20))
 }
 
 // content reads a file to its end, so that no link is sent to one that cannot be read.

@@ -224,29 +224,31 @@ func (a *adapter) convert(ctx context.Context, raw []byte) ([]byte, error) {
 	cmd := exec.CommandContext(ctx, a.ffmpeg, //nolint:gosec // found on PATH; nothing of the arguments is a stranger's
 		"-hide_banner", "-loglevel", "error", "-protocol_whitelist", "pipe", "-format_whitelist", "amr,amrnb,amrwb,ogg,wav",
 		"-i", "pipe:0", "-vn", "-ac", "1", "-b:a", "64k", "-write_xing", "0", "-f", "mp3", "pipe:1")
-	out := &limited{max: maxPlay}
+	out := &limited{max: maxPlay, stop: cancel}
 	cmd.Stdin, cmd.Stdout = bytes.NewReader(raw), out
 	cmd.Env, cmd.Dir = []string{"PATH=" + os.Getenv("PATH")}, os.TempDir()
 	cmd.WaitDelay = time.Second
 	if err := cmd.Run(); err != nil {
 		return nil, fmt.Errorf("ffmpeg: %w", err)
 	}
-	if out.Len() == 0 {
+	if out.b.Len() == 0 {
 		return nil, errors.New("ffmpeg: nothing came out")
 	}
-	return out.Bytes(), nil
+	return out.b.Bytes(), nil
 }
 
-// limited is a buffer that refuses too much.
+// limited is a buffer that refuses too much, and stops who writes it.
 type limited struct {
-	bytes.Buffer
-	max int
+	b    bytes.Buffer // not embedded: its ReadFrom knows no limit
+	max  int
+	stop func()
 }
 
 // Write implements io.Writer.
 func (l *limited) Write(p []byte) (int, error) {
-	if l.Len()+len(p) > l.max {
+	if l.b.Len()+len(p) > l.max {
+		l.stop()
 		return 0, bridge.ErrTooLarge
 	}
-	return l.Buffer.Write(p)
+	return l.b.Write(p)
 }

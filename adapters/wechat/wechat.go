@@ -167,7 +167,7 @@ func (a *adapter) hookAddress() string { return a.env.Lobby.Company().URL + "/ho
 func (a *adapter) Warnings() []string {
 	var out []string
 	if !a.heard.Load() {
-		out = append(out, "WeChat has never called "+a.hookAddress()+": enter it under 设置与开发 → 基本配置 → 服务器配置 and enable it there")
+		out = append(out, "nothing has ever come from WeChat: enter "+a.hookAddress()+" under 设置与开发 → 基本配置 → 服务器配置, enable it there, and write something to the account")
 	}
 	if !a.links.public() {
 		out = append(out, "customers get pictures, voices and videos only: for other files gateway.url must be an address that they can open")

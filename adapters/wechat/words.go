@@ -8,13 +8,13 @@ import (
 	"github.com/hutong-im/hutong/internal/tencent"
 )
 
-// phrases are what people read; %s and %.1f are filled in.
+// phrases are what people read; %s is filled in.
 type phrases struct {
 	askName     string
 	human       string
 	heard       string // what WeChat understood of a voice
 	tapOne      string
-	tapFile     string // MiB
+	tapFile     string // size
 	noFile      string // name
 	mediaGone   string
 	linkOver    string
@@ -30,7 +30,7 @@ func phrasesOf(language string) *phrases {
 			human:       "我想联系人工客服",
 			heard:       "〔语音识别〕%s",
 			tapOne:      "请点选",
-			tapFile:     "点击下载（%.1f MB），30 天内有效",
+			tapFile:     "点击下载（%s），30 天内有效",
 			noFile:      "微信公众号只能发送图片、语音和视频，文件“%s”未发送，这条消息的文字也未发送；请改发图片或链接，或请管理员把 gateway.url 设为客户可访问的地址",
 			mediaGone:   "文件已过期：微信只保存三天",
 			linkOver:    "链接已失效",
@@ -44,7 +44,7 @@ func phrasesOf(language string) *phrases {
 		human:       "I would like to talk to a person",
 		heard:       "(WeChat understood) %s",
 		tapOne:      "Please tap one",
-		tapFile:     "Tap to download (%.1f MB), for 30 days",
+		tapFile:     "Tap to download (%s), for 30 days",
 		noFile:      "WeChat shows pictures, voices and videos only: the file “%s” was not sent, nor was the text of this message; send a picture or a link, or let gateway.url be an address that customers can open",
 		mediaGone:   "the file has expired: WeChat keeps it for three days",
 		linkOver:    "This link is not good any more.",
