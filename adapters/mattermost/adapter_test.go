@@ -142,9 +142,7 @@ func (o *office) id(name string) string {
 // opened is the channel of a customer.
 func (o *office) opened() bridge.RoomID {
 	o.t.Helper()
-	room, err := o.adapter.Open(o.t.Context(), bridge.Opening{
-		Key: "l1", Members: []bridge.UserID{lilei}, Title: "张三", Label: bridge.Label{Name: "张三", Text: "张三 · 微信联系人"}, State: bridge.LinkActive,
-	})
+	room, err := o.adapter.Open(o.t.Context(), wish())
 	if err != nil {
 		o.t.Fatal(err)
 	}
@@ -182,9 +180,12 @@ func TestConfigProblems(t *testing.T) {
 		"url":      func(c *Config) { c.URL = "https://user:pw@chat.acme.example" },
 		"token":    func(c *Config) { c.Token = bridge.MakeSecret("two words") },
 		"team":     func(c *Config) { c.Team = "ACME Ltd" },
-		"rooms":    func(c *Config) { c.Rooms = "thread" },
+		"rooms":    func(c *Config) { c.Rooms = "topic" },
 		"command":  func(c *Config) { c.Command = "/hutong" },
 		"max_file": func(c *Config) { c.MaxFile = 0 },
+		"ghosts.token": func(c *Config) {
+			c.Rooms, c.Ghosts.Token = roomsThread, bridge.MakeSecret("x")
+		},
 	} {
 		c := good
 		change(&c)
@@ -216,28 +217,36 @@ func TestMembersAreFound(t *testing.T) {
 func TestOnlyRoomsOfCustomersAreHeard(t *testing.T) {
 	o := newOffice(t)
 	o.run()
-	room, hanmei := o.opened(), o.newUser("hanmei")
+	room, hanmei, li := o.opened(), o.newUser("hanmei"), o.id("lilei")
 	o.server.mu.Lock()
 	square := o.newChannel("town-square", "Town Square", "O", "", o.bot.Id, hanmei)
 	trap := o.newChannel("hutong-trap", "Trap", "P", hanmei, o.bot.Id, hanmei)
-	dm := o.newChannel(model.GetDMNameFromIds(o.bot.Id, hanmei), "", "D", hanmei, o.bot.Id, hanmei)
+	dm := o.newChannel(model.GetDMNameFromIds(o.bot.Id, li), "", "D", li, o.bot.Id, li)
+	strange := o.newChannel(model.GetDMNameFromIds(o.bot.Id, hanmei), "", "D", hanmei, o.bot.Id, hanmei)
 	o.server.mu.Unlock()
 	o.says(square.Id, hanmei, "among colleagues")
 	o.says(trap.Id, hanmei, "not a customer's")
 	for said, want := range map[string]string{"who": "/who", "/To 李雷": "/to 李雷", "hello": "/help", "": "/help"} {
-		o.says(dm.Id, hanmei, said+" ")
+		o.says(dm.Id, li, said+" ")
 		o.eventually(want, func() bool { return slices.Contains(o.texts(bridge.RoomID(dm.Id)), want) })
+	}
+	for _, said := range []string{"hello", "card", "/note something"} { // the core would take a stranger for a customer
+		o.says(strange.Id, hanmei, said)
 	}
 	o.server.mu.Lock()
 	hook := o.put(&model.Post{ChannelId: string(room), UserId: hanmei, Message: "from a webhook", Props: model.StringInterface{"from_webhook": "true"}})
 	o.put(&model.Post{ChannelId: string(room), UserId: hanmei, Message: "hanmei left", Type: "system_leave_channel"})
 	o.edit(hook, "edited by a webhook")
 	o.server.mu.Unlock()
-	o.says(string(room), hanmei, "@"+botName+", who")
+	o.says(string(room), hanmei, "@"+botName+", note stolen")
+	o.says(string(room), li, "@"+botName+", who")
 	o.says(string(room), hanmei, "the end")
 	o.eventually("the end", func() bool { return slices.Contains(o.texts(room), "the end") })
-	if got := o.texts(room); !slices.Equal(got, []string{"/who", "the end"}) {
+	if got := o.texts(room); !slices.Equal(got, []string{"/help", "/who", "the end"}) {
 		t.Errorf("heard %q", got)
+	}
+	if got := o.texts(bridge.RoomID(strange.Id)); !slices.Equal(got, []string{"/help"}) {
+		t.Errorf("heard %q of a stranger", got)
 	}
 	for _, c := range []*channel{square, trap} {
 		if got := o.texts(bridge.RoomID(c.Id)); len(got) > 0 {
@@ -276,10 +285,15 @@ func TestLosses(t *testing.T) {
 			o.says(room, o.id("lilei"), "missed")
 		}, true},
 		"too much is missed": {func(o *office, room string) {
-			o.cut()
-			o.says(room, o.id("lilei"), "missed")
+			li := o.id("lilei")
+			o.server.mu.Lock() // nobody comes back before it is over
+			defer o.server.mu.Unlock()
+			for _, c := range o.conns {
+				c.stop()
+			}
+			o.put(&model.Post{ChannelId: room, UserId: li, Message: "missed"})
 			for i := range sentBuffer + 10 {
-				o.says(room, o.id("lilei"), fmt.Sprintf("missed %03d", i))
+				o.put(&model.Post{ChannelId: room, UserId: li, Message: fmt.Sprintf("missed %03d", i)})
 			}
 		}, true},
 	} {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/mattermost/mattermost/server/public/model"
@@ -40,9 +41,9 @@ func (a *adapter) begin(ctx context.Context) error {
 	}
 	_, resp, err := a.api.GetMe(ctx, "")
 	if err != nil {
-		return plainly(fault("ask for the server's time", err))
+		return done(resp, err)
 	}
-	a.wake.cursor = serverTime(resp.Header, a.now())
+	a.wake.cursor, a.wake.fresh = serverTime(resp.Header, a.env.Now()), true
 	return a.keep(ctx, placeKey, a.wake.cursor)
 }
 
@@ -56,7 +57,7 @@ func serverTime(h http.Header, now time.Time) int64 {
 
 // markPlace keeps the cursor, not more often than each second: what is heard twice does no harm.
 func (a *adapter) markPlace(ctx context.Context, last bool) {
-	if now := a.now(); last || now.Sub(a.wake.kept) >= keepEach {
+	if now := a.env.Now(); last || now.Sub(a.wake.kept) >= keepEach {
 		a.wake.kept = now
 		ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 		defer cancel()
@@ -74,27 +75,31 @@ func (a *adapter) catchUp(ctx context.Context, in bridge.Inbox) error {
 	}
 	channels, resp, err := a.api.GetChannelsForUserWithLastDeleteAt(ctx, s.me.Id, 0)
 	if err != nil {
-		return plainly(fault("ask for the bot's channels", err))
+		return done(resp, err)
 	}
-	now := serverTime(resp.Header, a.now())
-	since := a.wake.cursor - overlap.Milliseconds()
+	now := serverTime(resp.Header, a.env.Now())
+	since, known := a.wake.cursor-overlap.Milliseconds(), a.wake.cursor-quiet.Milliseconds()
+	if a.wake.fresh { // there was nothing before, but for what was said while the server told its time, in seconds
+		since = a.wake.cursor - 2*time.Second.Milliseconds()
+		known = since
+	}
 	slices.SortFunc(channels, func(x, y *model.Channel) int { return cmp.Compare(y.LastPostAt, x.LastPostAt) })
 	for _, ch := range channels {
-		r, err := a.room(ctx, ch.Id)
+		r, err := a.room(ctx, place{channel: ch.Id})
 		if err != nil {
 			return err
 		}
 		a.see(r, ch, s)
-		if known, err := a.heardIn(ctx, ch.Id); err != nil {
+		if ours, err := a.heardIn(ctx, ch.Id, ""); err != nil {
 			return err
-		} else if known == nil || ch.LastPostAt < since-quiet.Milliseconds() {
+		} else if ours == nil || ch.LastPostAt < known {
 			continue
 		}
 		if err := a.readBack(ctx, in, ch.Id, since); err != nil {
 			return fmt.Errorf("read what was said meanwhile: %w", err)
 		}
 	}
-	a.wake.cursor = max(a.wake.cursor, now)
+	a.wake.cursor, a.wake.fresh = max(a.wake.cursor, now), false
 	a.markPlace(ctx, true)
 	return nil
 }
@@ -106,7 +111,7 @@ func (a *adapter) readBack(ctx context.Context, in bridge.Inbox, channel string,
 		return err
 	}
 	for _, p := range posts {
-		if err := a.post(ctx, in, p, false); err != nil {
+		if err := a.heardPost(ctx, in, p, false); err != nil {
 			return err
 		}
 		if p.Metadata == nil {
@@ -116,7 +121,7 @@ func (a *adapter) readBack(ctx context.Context, in bridge.Inbox, channel string,
 			if re.ChannelId = p.ChannelId; re.UpdateAt <= since {
 				continue
 			}
-			if err := a.reaction(ctx, in, re, false); err != nil {
+			if err := a.heardReaction(ctx, in, re, p.RootId, false); err != nil {
 				return err
 			}
 		}
@@ -126,9 +131,7 @@ func (a *adapter) readBack(ctx context.Context, in bridge.Inbox, channel string,
 
 // since lists the posts of a channel that are new or changed, oldest first.
 func (a *adapter) since(ctx context.Context, channel string, since int64) ([]*model.Post, error) {
-	list, err := call("ask what was said", func() (*model.PostList, *model.Response, error) {
-		return a.api.GetPostsSince(ctx, channel, since, false)
-	})
+	list, err := told(a.api.GetPostsSince(ctx, channel, since, false))
 	if err != nil {
 		return nil, err
 	}
@@ -170,34 +173,45 @@ func (a *adapter) all(ctx context.Context, channel string, since int64, found ma
 	if err != nil {
 		return err
 	}
-	r, err := a.room(ctx, channel)
-	if err != nil {
+	ids, err := a.missing(ctx, channel, from, found)
+	if err != nil || len(ids) == 0 {
 		return err
 	}
-	a.mu.Lock()
-	members := r.Members
-	a.mu.Unlock()
-	if len(members) == 0 {
-		return nil
-	}
-	lines, err := a.env.Lobby.History(ctx, members[0], a.named(channel, r), 0, pageSize)
-	if err != nil {
-		return nil //nolint:nilerr // the gateway remembers nothing of the room, so nothing of it can be taken back
-	}
-	var ids []string
-	for _, l := range lines {
-		if id := string(l.Msg); l.Mine && !l.Recalled && found[id] == nil && model.IsValidId(id) && l.At.UnixMilli() > from {
-			ids = append(ids, id)
-		}
-	}
-	if len(ids) == 0 {
-		return nil
-	}
-	gone, err := call("ask what was deleted", func() ([]*model.Post, *model.Response, error) { return a.api.GetPostsByIds(ctx, ids) })
+	gone, err := told(a.api.GetPostsByIds(ctx, ids))
 	for _, p := range gone {
 		found[p.Id] = p
 	}
 	return err
+}
+
+// missing are the posts of members, in the rooms of a channel, that the gateway remembers and that were not found.
+func (a *adapter) missing(ctx context.Context, channel string, from int64, found map[string]*model.Post) (ids []string, err error) {
+	keys, err := a.env.State.List(ctx, roomKey(bridge.RoomID(channel)), "", pageSize)
+	if err != nil {
+		return nil, fmt.Errorf("list the rooms: %w", err)
+	}
+	for _, k := range keys {
+		r, err := a.room(ctx, placeOf(bridge.RoomID(strings.TrimPrefix(k, roomKey("")))))
+		if err != nil {
+			return nil, err
+		}
+		a.mu.Lock()
+		members := r.Members
+		a.mu.Unlock()
+		if len(members) == 0 {
+			continue
+		}
+		lines, err := a.env.Lobby.History(ctx, members[0], a.idOf(r), 0, pageSize)
+		if err != nil {
+			continue // the gateway remembers nothing of the room, so nothing of it can be taken back
+		}
+		for _, l := range lines {
+			if id := string(l.Msg); l.Mine && !l.Recalled && found[id] == nil && model.IsValidId(id) && l.At.UnixMilli() > from {
+				ids = append(ids, id)
+			}
+		}
+	}
+	return ids, nil
 }
 
 func oldest(l *model.PostList) *model.Post { return l.Posts[l.Order[len(l.Order)-1]] }
@@ -207,12 +221,13 @@ func oldest(l *model.PostList) *model.Post { return l.Posts[l.Order[len(l.Order)
 func (a *adapter) pages(ctx context.Context, channel string, more func(*model.PostList) bool) error {
 	before := ""
 	for {
-		list, err := call("ask what was said before", func() (*model.PostList, *model.Response, error) {
-			if before == "" {
-				return a.api.GetPostsForChannel(ctx, channel, 0, pageSize, "", false, false)
-			}
-			return a.api.GetPostsBefore(ctx, channel, before, 0, pageSize, "", false, false)
-		})
+		var list *model.PostList
+		var err error
+		if before == "" {
+			list, err = told(a.api.GetPostsForChannel(ctx, channel, 0, pageSize, "", false, false))
+		} else {
+			list, err = told(a.api.GetPostsBefore(ctx, channel, before, 0, pageSize, "", false, false))
+		}
 		if err != nil {
 			return err
 		}

@@ -25,54 +25,62 @@ import (
 func TestContractPlain(t *testing.T) {
 	s := newServer(t)
 	s.noNames = true
-	adaptertest.Run(t, bridge.Kind{Name: "mattermost", New: func() bridge.Config {
-		c, _ := Kind().New().(*Config)
-		return &told{*c}
-	}}, told{}.on(newNetwork(t, s)))
-}
-
-// told is an adapter that has said before what it can do without: that is the first thing Probe says.
-type told struct {
-	Config `yaml:",inline"`
-}
-
-func (c *told) Open(env bridge.Env) (bridge.Adapter, error) {
-	b, err := c.Config.Open(env)
-	if a, ok := b.(*adapter); ok {
-		a.told = true
-	}
-	return b, err
-}
-
-func (told) on(n *network) adaptertest.Network { return &toldNetwork{n} }
-
-type toldNetwork struct{ *network }
-
-func (n *toldNetwork) Config() bridge.Config {
-	c, _ := n.network.Config().(*Config)
-	return &told{*c}
+	adaptertest.Run(t, Kind(), newNetwork(t, s))
 }
 
 // A bot with a role of its own.
 func TestContractTrusted(t *testing.T) {
 	s := newServer(t)
-	s.extra = []string{"create_post_ephemeral", "manage_slash_commands"}
+	s.extra = trusted()
 	adaptertest.Run(t, Kind(), newNetwork(t, s))
+}
+
+func trusted() []string { return []string{"create_post_ephemeral", "manage_slash_commands"} }
+
+// Customers with accounts of their own.
+func TestContractGhosts(t *testing.T) {
+	s := newServer(t)
+	s.extra, s.bossMay = trusted(), exorcist()
+	n := newNetwork(t, s)
+	n.ghosts = bossToken
+	adaptertest.Run(t, Kind(), n)
+}
+
+// exorcist are the permissions of somebody who may make bots.
+func exorcist() []string {
+	return []string{"create_bot", "manage_bots", "read_bots", "create_user_access_token"}
+}
+
+func TestContractThread(t *testing.T) {
+	n := newNetwork(t, newServer(t))
+	n.rooms = roomsThread
+	adaptertest.Run(t, Kind(), n)
+}
+
+func TestContractInbox(t *testing.T) {
+	s := newServer(t)
+	s.extra = trusted()
+	n := newNetwork(t, s)
+	n.rooms = roomsInbox
+	adaptertest.Run(t, Kind(), n)
 }
 
 // network is the server with people who use it.
 type network struct {
 	*server
-	hook string // where the gateway is
+	hook   string // where the gateway is
+	rooms  string
+	ghosts string
 
 	calls   sync.WaitGroup
+	strays  int // presses that tried to change what cannot be changed
 	who     sync.Mutex
 	adapter *adapter
 	lobby   lobby
 }
 
 func newNetwork(t testing.TB, s *server) *network {
-	n := &network{server: s}
+	n := &network{server: s, rooms: roomsChannel}
 	gateway := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		n.who.Lock()
 		a := n.adapter
@@ -90,11 +98,15 @@ func newNetwork(t testing.TB, s *server) *network {
 }
 
 func (n *network) Config() bridge.Config {
-	return &Config{URL: n.url, Token: bridge.MakeSecret(botToken), Team: teamName, Rooms: roomsChannel, Command: "hutong", MaxFile: 1 << 20}
+	c := &Config{URL: n.url, Token: bridge.MakeSecret(botToken), Team: teamName, Rooms: n.rooms, Command: "hutong", MaxFile: 1 << 20}
+	if n.ghosts != "" {
+		c.Ghosts.Token = bridge.MakeSecret(n.ghosts)
+	}
+	return c
 }
 
 func (n *network) Facts() adaptertest.Facts {
-	return adaptertest.Facts{Secrets: []string{botToken}, MaxText: maxText, Count: bridge.Runes, Retry: 3 * time.Second, Replies: true}
+	return adaptertest.Facts{Secrets: []string{botToken, bossToken}, MaxText: maxText, Count: bridge.Runes, Retry: 3 * time.Second, Replies: true}
 }
 
 func (n *network) Lobby() bridge.Lobby { return &n.lobby }
@@ -110,8 +122,15 @@ func (n *network) Room() (bridge.RoomID, bridge.UserID) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	u := n.user(fmt.Sprintf("member.%d", len(n.users)))
-	c := n.newChannel("hutong-"+u.Id, "张三", "P", n.bot.Id, n.bot.Id, u.Id)
-	return bridge.RoomID(c.Id), bridge.UserID(u.Id)
+	n.lobby.add(u.Id)
+	if n.rooms == roomsChannel {
+		return bridge.RoomID(n.newChannel("hutong-"+u.Id, "张三", "P", n.bot.Id, n.bot.Id, u.Id).Id), bridge.UserID(u.Id)
+	}
+	at := place{channel: n.newChannel(model.GetDMNameFromIds(n.bot.Id, u.Id), "", "D", n.bot.Id, n.bot.Id, u.Id).Id}
+	if n.rooms == roomsThread {
+		at.root = n.put(&model.Post{ChannelId: at.channel, UserId: n.bot.Id, Message: "**张三**", Props: model.StringInterface{propCard: u.Id}}).Id
+	}
+	return at.name(), bridge.UserID(u.Id)
 }
 
 func (n *network) Do(a adaptertest.Act) (bridge.MsgID, bool) {
@@ -126,7 +145,13 @@ func (n *network) Do(a adaptertest.Act) (bridge.MsgID, bool) {
 	p := n.posts[string(a.Msg)]
 	switch a.Verb { //nolint:exhaustive // in two parts
 	case adaptertest.Say:
-		p = &model.Post{ChannelId: string(a.Room), UserId: string(a.User), Message: a.Text, RootId: string(a.ReplyTo)}
+		at := placeOf(a.Room)
+		p = &model.Post{ChannelId: at.channel, UserId: string(a.User), Message: a.Text, RootId: at.root}
+		if a.ReplyTo != "" && at.root != "" {
+			p.Message = n.url + "/" + teamName + "/pl/" + string(a.ReplyTo) + "\n" + a.Text
+		} else if a.ReplyTo != "" {
+			p.RootId = string(a.ReplyTo)
+		}
 		for _, f := range a.Files {
 			p.FileIds = append(p.FileIds, n.store(p.UserId, p.ChannelId, f.Name, f.Type, f.Data).Id)
 		}
@@ -138,33 +163,43 @@ func (n *network) Do(a adaptertest.Act) (bridge.MsgID, bool) {
 	case adaptertest.React, adaptertest.Unreact:
 		n.mark(p, string(a.User), icons()[bare(a.Emoji)], a.Verb == adaptertest.React)
 	case adaptertest.Type:
-		n.tell(n.channels[string(a.Room)], model.WebsocketEventTyping, map[string]any{"user_id": string(a.User), "parent_id": ""}, nil)
+		at := placeOf(a.Room)
+		n.tell(n.channels[at.channel], model.WebsocketEventTyping, map[string]any{"user_id": string(a.User), "parent_id": at.root}, nil)
 	}
 	return a.Msg, true
 }
 
-// press does what the server does when a button is pressed.
+// press does what the server does when a button is pressed. What only one user sees cannot be changed.
 func (n *network) press(a adaptertest.Act) bool {
 	n.mu.Lock()
 	p, all := n.posts[string(a.Msg)], n.actions[string(a.Msg)]
 	n.mu.Unlock()
+	channel := placeOf(a.Room).channel
+	if p != nil {
+		channel = p.ChannelId
+	}
 	for _, i := range all {
 		if i.Context["choice"] != a.Choice {
 			continue
 		}
 		n.calls.Go(func() {
 			status, answer := n.call(i.URL, "application/json", "", encode(model.PostActionIntegrationRequest{
-				UserId: string(a.User), ChannelId: p.ChannelId, PostId: p.Id, TriggerId: "t", Type: "button", Context: i.Context,
+				UserId: string(a.User), ChannelId: channel, PostId: string(a.Msg), TriggerId: "t", Type: "button", Context: i.Context,
 			}))
 			var out model.PostActionIntegrationResponse
 			n.mu.Lock()
 			defer n.mu.Unlock()
-			if status == http.StatusOK && json.Unmarshal(answer, &out) == nil && out.Update != nil {
+			if status != http.StatusOK || json.Unmarshal(answer, &out) != nil {
+				return
+			}
+			if out.Update != nil && p == nil {
+				n.strays++ // the real one answers the user with an error
+			} else if out.Update != nil {
 				p.Message = out.Update.Message
 				p.SetProps(out.Update.GetProps())
 			}
 			if out.EphemeralText != "" {
-				n.hints = append(n.hints, hint{p.ChannelId, string(a.User), out.EphemeralText})
+				n.hints = append(n.hints, hint{string(a.User), &model.Post{ChannelId: channel, Message: out.EphemeralText}})
 			}
 		})
 		return true
@@ -197,7 +232,7 @@ func (n *network) call(address, typ, auth string, body []byte) (int, []byte) {
 
 func (n *network) Forge(f adaptertest.Forgery, room bridge.RoomID, user bridge.UserID, text string) (int, bool) {
 	hook, typ, auth := n.hook+"/hook/under-test", "application/json", ""
-	req := model.PostActionIntegrationRequest{UserId: string(user), ChannelId: string(room), PostId: "p", Context: map[string]any{
+	req := model.PostActionIntegrationRequest{UserId: string(user), ChannelId: placeOf(room).channel, PostId: "p", Context: map[string]any{
 		"room": string(room), "ask": "link:l1", "choice": "accept", "label": text, "sig": "",
 	}}
 	body := encode(req)
@@ -205,10 +240,10 @@ func (n *network) Forge(f adaptertest.Forgery, room bridge.RoomID, user bridge.U
 	case adaptertest.Unsigned:
 	case adaptertest.Forged: // a slash command with another token
 		typ, auth = "application/x-www-form-urlencoded", "Token "+strings.Repeat("x", 26)
-		body = []byte(url.Values{"user_id": {string(user)}, "channel_id": {string(room)}, "trigger_id": {"t"}, "text": {"to " + text}}.Encode())
+		body = []byte(url.Values{"user_id": {string(user)}, "channel_id": {placeOf(room).channel}, "trigger_id": {"t"}, "text": {"to " + text}}.Encode())
 	case adaptertest.Altered:
 		a := n.adapter
-		p := press{Room: string(room), Ask: "link:l1", Choice: "decline", Label: text}
+		p := press{Room: room, Ask: "link:l1", Choice: "decline"}
 		req.Context["sig"] = a.sign(p)
 		body = encode(req)
 	case adaptertest.Malformed:
@@ -239,58 +274,79 @@ func (n *network) Trouble(t adaptertest.Trouble) bool {
 func (n *network) View(room bridge.RoomID) (v adaptertest.View) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	c := n.channels[string(room)]
+	at := placeOf(room)
+	c := n.channels[at.channel]
 	if c == nil {
 		return v
 	}
-	v.Title, v.Typed = c.DisplayName, n.typed[c.Id]
+	v.Title, v.Typed = c.DisplayName, n.typed[c.Id+at.root]
 	for _, m := range c.members {
-		if m != n.bot.Id {
+		if !n.users[m].IsBot {
 			v.Members = append(v.Members, bridge.UserID(m))
 		}
 	}
 	for _, id := range c.order {
-		p := n.posts[id]
-		if p.Type == "" && p.GetProp(propCard) == nil {
+		switch p := n.posts[id]; {
+		case p.GetProp(propCard) != nil && (at.root == "" || at.root == id):
+			v.Board += p.Message
+		case p.Type == "" && p.RootId == at.root || p.RootId != "" && at.root == "":
 			v.Lines = append(v.Lines, n.line(p))
 		}
 	}
 	for _, h := range n.hints {
-		if h.channel == c.Id {
-			v.Lines = append(v.Lines, adaptertest.Line{Mine: true, Text: h.text, To: bridge.UserID(h.user)})
+		if h.post.ChannelId == c.Id && h.post.RootId == at.root {
+			l := n.line(h.post)
+			l.Mine, l.To = true, bridge.UserID(h.user)
+			v.Lines = append(v.Lines, l)
 		}
 	}
-	v.Lines = append(v.Lines, n.direct1(c)...)
+	v.Lines = append(v.Lines, n.aside(c)...)
 	return v
 }
 
-// direct1 are the hints about a room that the bot gave in its own chats.
-func (n *network) direct1(about *channel) (out []adaptertest.Line) {
+// aside are the hints about a room that the bot gave in its own chats.
+func (n *network) aside(about *channel) (out []adaptertest.Line) {
 	for _, c := range n.channels {
 		if c.Type != model.ChannelTypeDirect {
 			continue
 		}
 		for _, id := range c.order {
 			if text, ok := strings.CutPrefix(n.posts[id].Message, "~"+about.Name+"\n"); ok {
-				to := c.members[slices.IndexFunc(c.members, func(m string) bool { return m != n.bot.Id })]
-				out = append(out, adaptertest.Line{Mine: true, Text: text, To: bridge.UserID(to)})
+				l := n.line(n.posts[id])
+				l.Text, l.To = text, n.reader(c)
+				out = append(out, l)
 			}
 		}
 	}
 	return out
 }
 
+// reader is the one who reads a chat with the bot.
+func (n *network) reader(c *channel) bridge.UserID {
+	return bridge.UserID(c.members[slices.IndexFunc(c.members, func(m string) bool { return m != n.bot.Id })])
+}
+
 // line is a post as the clients show it.
 func (n *network) line(p *model.Post) adaptertest.Line {
-	l := adaptertest.Line{Msg: bridge.MsgID(p.Id), Mine: p.UserId == n.bot.Id, Text: p.Message, Deleted: p.DeleteAt != 0}
+	by := n.users[p.UserId]
+	l := adaptertest.Line{Msg: bridge.MsgID(p.Id), Mine: by != nil && by.IsBot, Text: p.Message, Deleted: p.DeleteAt != 0}
+	if l.Mine && p.UserId != n.bot.Id {
+		l.Name = by.FirstName
+	}
 	if !n.noNames && p.GetProp("from_webhook") == "true" {
 		l.Name, _ = p.GetProp("override_username").(string)
+	}
+	if c := n.channels[p.ChannelId]; l.Mine && c.Type == model.ChannelTypeDirect && p.GetProp(propKey) == nil {
+		l.To = n.reader(c)
 	}
 	if name, text, ok := strings.Cut(p.Message, "**\n"); ok && n.noNames && l.Mine {
 		l.Name, l.Text = strings.TrimPrefix(name, "**"), text
 	}
 	if to, ok := p.GetProp(propReply).(string); ok {
 		l.ReplyTo = bridge.MsgID(to)
+	}
+	if p.Metadata == nil { // it is seen by one user only
+		p.Metadata = &model.PostMetadata{}
 	}
 	for _, f := range p.Metadata.Files {
 		l.Files = append(l.Files, adaptertest.Upload{Name: f.Name, Type: f.MimeType, Data: n.uploads[f.Id].data})
@@ -300,7 +356,7 @@ func (n *network) line(p *model.Post) adaptertest.Line {
 		switch {
 		case re.UserId == n.bot.Id && mark:
 			l.Mark += re.EmojiName
-		case re.UserId == n.bot.Id:
+		case n.users[re.UserId].IsBot:
 			l.Reactions = append(l.Reactions, character(re.EmojiName))
 		}
 	}
@@ -316,18 +372,26 @@ func (n *network) line(p *model.Post) adaptertest.Line {
 type lobby struct {
 	bridge.Lobby
 	company bridge.Company
+	lock    sync.Mutex
 	members []bridge.Member
-	view    bridge.RoomView
 	history []bridge.Line
 }
 
-func (l *lobby) Company() bridge.Company  { return l.company }
-func (l *lobby) Members() []bridge.Member { return l.members }
-func (l *lobby) Room(context.Context, bridge.UserID, bridge.RoomID) (bridge.RoomView, error) {
-	if l.view.Other.Text == "" {
-		return l.view, bridge.ErrNotFound
-	}
-	return l.view, nil
+func (l *lobby) Company() bridge.Company { return l.company }
+
+// add makes a user a member.
+func (l *lobby) add(user string) {
+	l.lock.Lock()
+	defer l.lock.Unlock()
+	l.members = append(l.members, bridge.Member{
+		ID: bridge.MemberID(user), Accounts: []bridge.UserRef{{Adapter: "under-test", User: bridge.UserID(user)}},
+	})
+}
+
+func (l *lobby) Members() []bridge.Member {
+	l.lock.Lock()
+	defer l.lock.Unlock()
+	return slices.Clone(l.members)
 }
 
 func (l *lobby) History(context.Context, bridge.UserID, bridge.RoomID, bridge.MessageID, int) ([]bridge.Line, error) {

@@ -33,6 +33,7 @@ type resume struct {
 	next       int64  // the number of the frame that is to come
 	cursor     int64  // everything up to this moment of the server's clock was received, in ms
 	kept       time.Time
+	fresh      bool // nothing was heard ever
 }
 
 // errBroken is a connection that worked and broke: the next is made at once.
@@ -43,15 +44,24 @@ func (a *adapter) Run(ctx context.Context, in bridge.Inbox) error {
 	a.gate.open(ctx, in)
 	defer a.gate.shut()
 	a.changed()
-	if _, err := a.known(ctx); err != nil {
-		return ended(ctx, err)
+	s, err := a.known(ctx)
+	if err == nil {
+		err = a.begin(ctx)
 	}
-	if err := a.begin(ctx); err != nil {
+	if err != nil {
 		return ended(ctx, err)
 	}
 	defer a.markPlace(context.WithoutCancel(ctx), true)
-	a.register(ctx)
-	a.warn(ctx)
+	a.register(ctx, s)
+	a.exorcise(ctx, s)
+	beside, cancel := context.WithCancel(ctx)
+	var all sync.WaitGroup
+	all.Go(func() { a.muster(beside, in) })
+	all.Go(func() { a.watch(beside, in) })
+	defer func() {
+		cancel()
+		all.Wait()
+	}()
 	for {
 		err := a.listen(ctx, in)
 		if ctx.Err() != nil || !errors.Is(err, errBroken) {
@@ -69,15 +79,6 @@ func ended(ctx context.Context, err error) error {
 	return err
 }
 
-func pause(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-ctx.Done():
-	}
-}
-
 // listen makes one connection and hears over it until it breaks.
 func (a *adapter) listen(ctx context.Context, in bridge.Inbox) error {
 	ctx, cancel := context.WithCancel(ctx)
@@ -88,7 +89,6 @@ func (a *adapter) listen(ctx context.Context, in bridge.Inbox) error {
 	}
 	var beside sync.WaitGroup
 	beside.Go(func() { a.ping(ctx, conn) })
-	beside.Go(func() { a.watch(ctx, in) })
 	defer func() {
 		cancel()
 		_ = conn.CloseNow()
@@ -192,157 +192,4 @@ func (a *adapter) frame(ctx context.Context, in bridge.Inbox, f *frame) error {
 	a.wake.next = f.Seq + 1
 	a.markPlace(ctx, false)
 	return nil
-}
-
-// event turns what happened into what the core hears.
-func (a *adapter) event(ctx context.Context, in bridge.Inbox, f *frame) error {
-	switch f.Event { //nolint:exhaustive // what else happens is no business of ours
-	case model.WebsocketEventPosted, model.WebsocketEventPostEdited, model.WebsocketEventPostDeleted:
-		p, ok := f.readPost()
-		if !ok {
-			return nil
-		}
-		if f.Event == model.WebsocketEventPostDeleted && p.DeleteAt == 0 {
-			p.DeleteAt = max(p.UpdateAt, p.CreateAt)
-		}
-		if f.Event == model.WebsocketEventPostEdited && p.EditAt == 0 {
-			return nil // it was pinned, or so
-		}
-		if err := a.post(ctx, in, p, f.Event == model.WebsocketEventPosted); err != nil {
-			return err
-		}
-		a.wake.cursor = max(a.wake.cursor, p.UpdateAt)
-	case model.WebsocketEventReactionAdded, model.WebsocketEventReactionRemoved:
-		r, ok := f.readReaction()
-		if !ok {
-			return nil
-		}
-		return a.reaction(ctx, in, r, f.Event == model.WebsocketEventReactionRemoved)
-	case model.WebsocketEventTyping:
-		room, err := a.heardIn(ctx, f.Broadcast.ChannelID)
-		if err != nil || room == nil || f.Data.UserID == "" {
-			return err
-		}
-		user, err := a.person(ctx, f.Data.UserID)
-		if err != nil {
-			return err
-		}
-		_ = in.Receive(ctx, bridge.Typing{Room: a.named(f.Broadcast.ChannelID, room), User: user.as})
-		return a.read(ctx, in, f.Broadcast.ChannelID, room, user)
-	case model.WebsocketEventUserUpdated, model.WebsocketEventUserRoleUpdated:
-		a.userChanged(ctx, f)
-	case model.WebsocketEventConfigChanged:
-		a.changed()
-	}
-	return nil
-}
-
-// post brings a post, however much of its life was missed: the core knows what it has heard before.
-func (a *adapter) post(ctx context.Context, in bridge.Inbox, p *model.Post, fresh bool) error {
-	s, err := a.known(ctx)
-	if err != nil {
-		return err
-	}
-	if p.UserId == s.me.Id || !said(p) {
-		return nil
-	}
-	r, err := a.heardIn(ctx, p.ChannelId)
-	if err != nil || r == nil {
-		return err
-	}
-	user, err := a.person(ctx, p.UserId)
-	if err != nil {
-		return err
-	}
-	e := a.message(s, p, user.as)
-	e.Room = a.named(p.ChannelId, r)
-	if p.DeleteAt != 0 {
-		return receive(ctx, in, bridge.Deleted{Room: e.Room, User: e.User, Msg: e.Msg, At: at(p.DeleteAt)})
-	}
-	if rest, ok := addressed(p.Message, s.me.Username); ok && p.RootId == "" {
-		e.Text = spoken(rest)
-	} else if a.isDirect(r) {
-		e.Text, e.Thread, e.Files = spoken(p.Message), "", nil
-	}
-	a.heard(r, p, fresh)
-	if err := receive(ctx, in, e); err != nil {
-		return err
-	}
-	if p.EditAt != 0 {
-		if err := receive(ctx, in, bridge.Edited{Room: e.Room, User: e.User, Msg: e.Msg, At: at(p.EditAt), Text: e.Text}); err != nil {
-			return err
-		}
-	}
-	return a.read(ctx, in, p.ChannelId, r, user)
-}
-
-// userChanged forgets what is known of a user, and says so when a member was deactivated.
-func (a *adapter) userChanged(ctx context.Context, f *frame) {
-	u := f.Data.User
-	if u == nil {
-		return
-	}
-	a.mu.Lock()
-	delete(a.users, u.ID)
-	a.mu.Unlock()
-	if u.DeleteAt == 0 {
-		return
-	}
-	if p, err := a.person(ctx, u.ID); err == nil && string(p.as) != u.ID {
-		a.env.Log.Warn("a member's account was deactivated; hand the customers over", "user", u.Username)
-	}
-}
-
-func (a *adapter) isDirect(r *room) bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return r.direct
-}
-
-// heard notes that somebody spoke: the next message of the customer is no surprise then.
-func (a *adapter) heard(r *room, p *model.Post, fresh bool) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	r.talked = at(p.CreateAt)
-	if fresh {
-		a.marks.put(p.Id, "")
-	}
-}
-
-// reaction brings an emoji; the bot's own are no news, and the company's own mean nothing elsewhere.
-func (a *adapter) reaction(ctx context.Context, in bridge.Inbox, re *model.Reaction, removed bool) error {
-	s, err := a.known(ctx)
-	if err != nil {
-		return err
-	}
-	emoji := character(re.EmojiName)
-	if re.UserId == s.me.Id || emoji == "" {
-		return nil
-	}
-	r, err := a.heardIn(ctx, re.ChannelId)
-	if err != nil || r == nil {
-		return err
-	}
-	user, err := a.person(ctx, re.UserId)
-	if err != nil {
-		return err
-	}
-	return receive(ctx, in, bridge.Reacted{
-		Room: a.named(re.ChannelId, r), User: user.as, Msg: bridge.MsgID(re.PostId), Emoji: emoji, Removed: removed, At: at(re.UpdateAt),
-	})
-}
-
-// receive brings an event until the gateway has it, or will never have it.
-func receive(ctx context.Context, in bridge.Inbox, e bridge.Event) error {
-	const longest = time.Second
-	for wait := 10 * time.Millisecond; ; wait = min(2*wait, longest) {
-		err := in.Receive(ctx, e)
-		if err == nil || errors.Is(err, bridge.ErrRefused) {
-			return nil
-		}
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		pause(ctx, wait)
-	}
 }

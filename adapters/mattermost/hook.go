@@ -14,6 +14,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/mattermost/mattermost/server/public/model"
 
@@ -21,28 +22,26 @@ import (
 	"github.com/hutong-im/hutong/internal/httpx"
 )
 
-// maxHook bounds what the server calls the hook with: a press of a button, or a slash command with its text.
+// maxHook bounds what the server calls the hook with: a press of a button with the text that it stands under, or
+// a slash command with its text.
 const maxHook = 256 << 10
-
-// deriveKey makes the key of signatures from the token: the same in every process that has it.
-func deriveKey(token string) []byte {
-	h := hmac.New(sha256.New, []byte(token))
-	h.Write([]byte("hutong buttons"))
-	return h.Sum(nil)
-}
 
 // press is what a button brings back. Clients never see it, but the server does not sign its calls.
 type press struct {
-	Room   string `json:"room"`
-	Ask    string `json:"ask"`
-	Choice string `json:"choice"`
-	Label  string `json:"label"` // what the button says
-	Sig    string `json:"sig"`
+	Room   bridge.RoomID `json:"room"` // that it is about, wherever it is shown
+	Ask    string        `json:"ask"`
+	Choice string        `json:"choice"`
+	Sig    string        `json:"sig"`
+	// What is shown once it is pressed: not signed, since it goes back to who pressed and to nobody else.
+	Label   string `json:"label"`
+	Text    string `json:"text"`
+	Key     string `json:"key,omitempty"`
+	Whisper bool   `json:"whisper,omitempty"` // it is not kept by the server, and cannot be changed
 }
 
 func (a *adapter) sign(p press) string {
 	h := hmac.New(sha256.New, a.key)
-	_ = json.NewEncoder(h).Encode([]string{p.Room, p.Ask, p.Choice, p.Label})
+	_ = json.NewEncoder(h).Encode([]string{string(p.Room), p.Ask, p.Choice})
 	return hex.EncodeToString(h.Sum(nil))
 }
 
@@ -50,32 +49,89 @@ func (a *adapter) hookURL() string {
 	return a.env.Lobby.Company().URL + "/hook/" + url.PathEscape(a.env.Name)
 }
 
+// offer puts what can be chosen, and the picture, under a post. p is what all buttons bring back.
+func (a *adapter) offer(post *model.Post, q bridge.Ask, p press, pretext string) {
+	under := &model.MessageAttachment{Pretext: pretext, ImageURL: q.Picture}
+	p.Ask, p.Text = q.ID, post.Message
+	for i, c := range q.Choices {
+		p.Choice, p.Label = c.ID, c.Label
+		p.Sig = a.sign(p)
+		b, _ := json.Marshal(p) // texts always can be
+		var bring map[string]any
+		_ = json.Unmarshal(b, &bring)
+		under.Actions = append(under.Actions, &model.PostAction{
+			Id: fmt.Sprintf("choice%d", i), Name: c.Label, Type: model.PostActionTypeButton, Style: c.Style,
+			Integration: &model.PostActionIntegration{URL: a.hookURL(), Context: bring},
+		})
+	}
+	if pretext != "" || q.Picture != "" || len(under.Actions) > 0 {
+		post.AddProp(model.PostPropsAttachments, []*model.MessageAttachment{under})
+	}
+}
+
 // Ask shows a question with buttons; once, though the core may ask again after a crash.
 func (a *adapter) Ask(ctx context.Context, room bridge.RoomID, key string, q bridge.Ask) ([]bridge.MsgID, error) {
-	s, err := a.known(ctx)
-	if err != nil {
-		return nil, err
-	}
 	if ids, err := a.Find(ctx, room, key); err == nil && len(ids) > 0 {
 		return ids, nil
 	}
-	channel, r, err := a.channel(ctx, room)
+	s, r, err := a.there(ctx, room)
 	if err != nil {
 		return nil, err
 	}
-	card := &model.MessageAttachment{Pretext: a.mention(ctx, r, true)}
-	for i, c := range q.Choices {
-		p := press{Room: channel, Ask: q.ID, Choice: c.ID, Label: c.Label}
-		card.Actions = append(card.Actions, &model.PostAction{
-			Id: fmt.Sprintf("choice%d", i), Name: c.Label, Type: model.PostActionTypeButton, Style: c.Style,
-			Integration: &model.PostActionIntegration{
-				URL: a.hookURL(), Context: map[string]any{"room": p.Room, "ask": p.Ask, "choice": p.Choice, "label": p.Label, "sig": a.sign(p)},
-			},
-		})
+	post := &model.Post{ChannelId: r.channel, RootId: r.root, Message: harmless(bridge.EscapeMarkdown(q.Text))}
+	a.offer(post, q, press{Room: room, Key: key}, a.mention(ctx, r, true))
+	id, err := a.say(ctx, s, r, a.api, post, key)
+	if err != nil {
+		return nil, err
 	}
-	p := &model.Post{ChannelId: channel, Message: harmless(bridge.EscapeMarkdown(q.Text))}
-	p.AddProp("attachments", []*model.MessageAttachment{card})
-	return a.say(ctx, s, room, p, key)
+	return []bridge.MsgID{id}, nil
+}
+
+// Hint says something to one user alone.
+func (a *adapter) Hint(ctx context.Context, room bridge.RoomID, user bridge.UserID, q bridge.Ask) error {
+	return a.whisper(ctx, room, user, q, "")
+}
+
+// settling is how long the server may take to put two people into a new chat.
+const settling = 200 * time.Millisecond
+
+// whisper says something to one user alone: in the room, where the bot may, else in its own chat with them, with
+// the name of the channel that it is about.
+func (a *adapter) whisper(ctx context.Context, room bridge.RoomID, user bridge.UserID, q bridge.Ask, before string) error {
+	s, r, err := a.there(ctx, room)
+	if err != nil {
+		return err
+	}
+	p, err := a.user(ctx, user)
+	if err != nil {
+		return err
+	}
+	post := &model.Post{ChannelId: r.channel, RootId: r.root, Message: before + harmless(bridge.EscapeMarkdown(q.Text))}
+	if s.may[model.PermissionCreatePostEphemeral.Id] {
+		a.offer(post, q, press{Room: room, Whisper: true}, "")
+		_, err := told(a.api.CreatePostEphemeral(ctx, &model.PostEphemeral{UserID: p.user.Id, Post: post}))
+		if !refused(err, http.StatusForbidden) {
+			return err
+		}
+	}
+	dm, err := told(a.api.CreateDirectChannel(ctx, s.me.Id, p.user.Id))
+	if err != nil {
+		return err
+	}
+	if dm.Id != r.channel {
+		post.ChannelId, post.RootId = dm.Id, ""
+		if ch, err := told(a.api.GetChannel(ctx, r.channel)); err == nil {
+			post.Message = "~" + ch.Name + "\n" + post.Message
+		}
+	}
+	a.offer(post, q, press{Room: room}, "")
+	for try := 0; ; try++ {
+		_, err = told(a.api.CreatePost(ctx, post))
+		if try > 2 || !refused(err, http.StatusForbidden) {
+			return err
+		}
+		pause(ctx, settling) // the user opens the same chat right now, and nobody is in it yet
+	}
 }
 
 // Hook takes pressed buttons and slash commands.
@@ -91,11 +147,16 @@ func (a *adapter) hook(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(httpx.Status(err))
 		return
 	}
+	answer := a.pressed
 	if typ, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); typ == "application/x-www-form-urlencoded" {
-		a.slash(w, r, body)
+		answer = a.slash
+	}
+	status, v := answer(r.Context(), r.Header.Get("Authorization"), body)
+	if v == nil {
+		w.WriteHeader(status)
 		return
 	}
-	a.pressed(w, r, body)
+	httpx.WriteJSON(w, status, v)
 }
 
 // readPress reads a call that a button makes.
@@ -107,7 +168,7 @@ func readPress(body []byte) (req model.PostActionIntegrationRequest, p press, er
 	if err == nil {
 		err = json.Unmarshal(raw, &p)
 	}
-	if err != nil || req.UserId == "" || req.ChannelId == "" || p.Ask == "" {
+	if err != nil || req.UserId == "" || p.Room == "" || p.Ask == "" {
 		return req, p, fmt.Errorf("not the press of a button: %w", bridge.ErrRefused)
 	}
 	return req, p, nil
@@ -115,123 +176,104 @@ func readPress(body []byte) (req model.PostActionIntegrationRequest, p press, er
 
 // pressed takes a press, and shows in place of the buttons what was chosen. Whether it is too late is for
 // the core to say.
-func (a *adapter) pressed(w http.ResponseWriter, r *http.Request, body []byte) {
+func (a *adapter) pressed(ctx context.Context, _ string, body []byte) (int, any) {
 	req, p, err := readPress(body)
 	if err != nil {
-		w.WriteHeader(http.StatusBadRequest)
-		return
+		return http.StatusBadRequest, nil
 	}
-	if !hmac.Equal([]byte(a.sign(p)), []byte(p.Sig)) || p.Room != req.ChannelId {
-		w.WriteHeader(http.StatusUnauthorized)
-		return
+	if !hmac.Equal([]byte(a.sign(p)), []byte(p.Sig)) {
+		return http.StatusUnauthorized, nil
 	}
-	ctx := r.Context()
 	user, err := a.person(ctx, req.UserId)
-	if err != nil {
-		w.WriteHeader(http.StatusServiceUnavailable)
-		return
-	}
-	room, err := a.room(ctx, p.Room)
 	if err == nil {
-		err = a.gate.receive(ctx, bridge.Answered{
-			Room: a.named(p.Room, room), User: user.as, Ask: p.Ask, Choice: p.Choice, At: a.now(),
-		})
+		err = a.gate.receive(ctx, bridge.Answered{Room: p.Room, User: user.as, Ask: p.Ask, Choice: p.Choice, At: a.env.Now()})
 	}
+	chosen := a.words().chosen + bridge.EscapeMarkdown(p.Label)
 	switch {
 	case errors.Is(err, bridge.ErrRefused):
-		httpx.WriteJSON(w, http.StatusOK, model.PostActionIntegrationResponse{EphemeralText: a.words().notYours})
+		return http.StatusOK, model.PostActionIntegrationResponse{EphemeralText: a.words().notYours}
 	case err != nil:
-		w.WriteHeader(http.StatusServiceUnavailable)
-	default:
-		httpx.WriteJSON(w, http.StatusOK, map[string]any{"update": a.answeredPost(ctx, req.PostId, p.Label, user.user.Username)})
+		return http.StatusServiceUnavailable, nil
+	case p.Whisper:
+		return http.StatusOK, model.PostActionIntegrationResponse{EphemeralText: chosen}
 	}
-}
-
-// answeredPost is the question without its buttons, with what was chosen and by whom; nil leaves it as it is.
-func (a *adapter) answeredPost(ctx context.Context, id, chosen, by string) *model.Post {
-	p, err := call("read the question", func() (*model.Post, *model.Response, error) { return a.api.GetPost(ctx, id, "") })
-	if err != nil {
-		return nil
+	post := &model.Post{Message: p.Text}
+	post.AddProp(model.PostPropsAttachments, []*model.MessageAttachment{{Text: chosen + " · " + user.user.Username}})
+	if p.Key != "" {
+		post.AddProp(propKey, p.Key)
 	}
-	out := &model.Post{Message: p.Message}
-	out.SetProps(p.GetProps())
-	out.AddProp("attachments", []*model.MessageAttachment{{Text: a.words().chosen + bridge.EscapeMarkdown(chosen) + " · " + by}})
-	return out
+	return http.StatusOK, map[string]any{"update": post}
 }
 
 // slash takes a slash command as if its words had been said to the bot.
-func (a *adapter) slash(w http.ResponseWriter, r *http.Request, body []byte) {
+func (a *adapter) slash(ctx context.Context, auth string, body []byte) (int, any) {
 	form, err := url.ParseQuery(string(body))
 	if err != nil || form.Get("user_id") == "" || form.Get("channel_id") == "" || form.Get("trigger_id") == "" {
-		w.WriteHeader(http.StatusBadRequest)
-		return
+		return http.StatusBadRequest, nil
 	}
 	a.mu.Lock()
 	token := a.command
 	a.mu.Unlock()
-	if token == "" || subtle.ConstantTimeCompare([]byte(r.Header.Get("Authorization")), []byte("Token "+token)) != 1 {
-		w.WriteHeader(http.StatusUnauthorized)
-		return
+	if token == "" || subtle.ConstantTimeCompare([]byte(auth), []byte("Token "+token)) != 1 {
+		return http.StatusUnauthorized, nil
 	}
-	ctx := r.Context()
 	user, err := a.person(ctx, form.Get("user_id"))
 	if err != nil {
-		w.WriteHeader(http.StatusServiceUnavailable)
-		return
+		return http.StatusServiceUnavailable, nil
 	}
-	room, err := a.room(ctx, form.Get("channel_id"))
-	if err == nil {
-		sum := sha256.Sum256([]byte(form.Get("trigger_id")))
-		err = a.gate.receive(ctx, bridge.MessageEvent{
-			Room: a.named(form.Get("channel_id"), room), User: user.as, Msg: bridge.MsgID("slash-" + hex.EncodeToString(sum[:16])),
-			At: a.now(), Text: spoken(form.Get("text")),
-		})
+	r, err := a.heardIn(ctx, form.Get("channel_id"), form.Get("root_id"))
+	if err != nil {
+		return http.StatusServiceUnavailable, nil
 	}
+	room := bridge.RoomID(form.Get("channel_id")) // none of ours: the core says that nobody is there
+	if r != nil {
+		room = a.idOf(r)
+	}
+	err = a.gate.receive(ctx, bridge.MessageEvent{
+		Room: room, User: user.as, Msg: bridge.MsgID("slash-" + hexSum(form.Get("trigger_id"))[:32]),
+		At: a.env.Now(), Text: spoken(form.Get("text"), user.member),
+	})
 	if err != nil && !errors.Is(err, bridge.ErrRefused) {
-		w.WriteHeader(http.StatusServiceUnavailable)
-		return
+		return http.StatusServiceUnavailable, nil
 	}
-	httpx.WriteJSON(w, http.StatusOK, struct{}{})
+	return http.StatusOK, struct{}{}
 }
 
-// register makes the slash command, or finds it. A bot that may not does without: Probe says so.
-func (a *adapter) register(ctx context.Context) {
-	s, err := a.known(ctx)
-	if err != nil || a.cfg.Command == "" {
+// register makes the slash command, or takes over what is left of an earlier one. A bot that may not does
+// without: Warnings says so.
+func (a *adapter) register(ctx context.Context, s *site) {
+	if a.cfg.Command == "" {
 		return
 	}
-	list, err := call("ask for the slash commands", func() ([]*model.Command, *model.Response, error) { return a.api.ListCommands(ctx, s.team.Id, true) })
-	if err != nil {
-		a.env.Log.Debug("no slash command", "err", err)
-		return
-	}
+	list, err := told(a.api.ListCommands(ctx, s.team.Id, true))
 	want := &model.Command{
 		TeamId: s.team.Id, Trigger: a.cfg.Command, Method: model.CommandMethodPost, URL: a.hookURL(), DisplayName: "hutong",
-		AutoComplete: true, AutoCompleteDesc: "hutong 互通", AutoCompleteHint: "[" + strings.Join(commands(), "|") + "]",
+		AutoComplete: true, AutoCompleteDesc: "hutong: " + a.words().describe, AutoCompleteHint: "[" + strings.Join(commands(), "|") + "]",
 	}
-	made, err := a.adopt(ctx, list, want)
+	var c *model.Command
+	for _, old := range list {
+		if old.Trigger == want.Trigger {
+			c = old
+		}
+	}
+	switch {
+	case err != nil:
+	case c == nil:
+		c, err = told(a.api.CreateCommand(ctx, want))
+	case c.URL != want.URL || c.AutoCompleteHint != want.AutoCompleteHint:
+		want.Id, want.Token, want.CreatorId = c.Id, c.Token, c.CreatorId
+		c, err = told(a.api.UpdateCommand(ctx, want))
+	}
 	if err != nil {
-		a.env.Log.Warn("the slash command could not be registered; the same words work after the bot's name", "command", want.Trigger, "err", err)
+		if s.may[model.PermissionManageSlashCommands.Id] { // or Warnings knows why
+			a.note("command", fmt.Sprintf("there is no /%s: %v", a.cfg.Command, err))
+		}
 		return
 	}
+	a.note("command", "")
 	a.mu.Lock()
-	a.command = made.Token
+	a.command = c.Token
 	a.mu.Unlock()
-}
-
-// adopt takes over a command that is ours, with its address corrected, or makes it.
-func (a *adapter) adopt(ctx context.Context, list []*model.Command, want *model.Command) (*model.Command, error) {
-	for _, c := range list {
-		if c.Trigger != want.Trigger {
-			continue
-		}
-		if c.URL == want.URL {
-			return c, nil
-		}
-		want.Id, want.Token, want.CreatorId = c.Id, c.Token, c.CreatorId
-		return call("correct the slash command", func() (*model.Command, *model.Response, error) { return a.api.UpdateCommand(ctx, want) })
-	}
-	return call("make the slash command", func() (*model.Command, *model.Response, error) { return a.api.CreateCommand(ctx, want) })
 }
 
 // gate lets calls of the hook in while Run runs.

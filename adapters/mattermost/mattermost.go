@@ -1,14 +1,12 @@
-// Package mattermost shows customers in a company's Mattermost: a private channel per customer, over one
-// bot account that needs no more rights than a member of the team has.
+// Package mattermost shows customers in a company's Mattermost: each in a private channel, in a thread, or all
+// of an employee's in one chat, over one bot account that needs no more rights than a member of the team has.
 package mattermost
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
+	"crypto/sha256"
 	"errors"
-	"fmt"
-	"io"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"slices"
@@ -19,7 +17,6 @@ import (
 	"github.com/mattermost/mattermost/server/public/model"
 
 	"github.com/hutong-im/hutong/bridge"
-	"github.com/hutong-im/hutong/internal/httpx"
 )
 
 // Kind is the entry for the list of adapters.
@@ -29,17 +26,27 @@ func Kind() bridge.Kind {
 	}}
 }
 
-// roomsChannel is a private channel for each customer.
-const roomsChannel = "channel"
+// How customers appear.
+const (
+	roomsChannel = "channel" // a private channel for each
+	roomsThread  = "thread"  // a thread for each, in the bot's chat with the employee
+	roomsInbox   = "inbox"   // all in the bot's chat with the employee
+)
 
 // Config is one bot account on a Mattermost server.
 type Config struct {
 	URL     string        `yaml:"url"`      // where the server is, as in a browser
 	Token   bridge.Secret `yaml:"token"`    // of the bot
 	Team    string        `yaml:"team"`     // the team's name in addresses
-	Rooms   string        `yaml:"rooms"`    // how customers appear: channel
+	Rooms   string        `yaml:"rooms"`    // how customers appear: channel, thread or inbox
 	Command string        `yaml:"command"`  // the slash command, registered if the bot may; "" is none
 	MaxFile int64         `yaml:"max_file"` // bytes; no more than the server's own limit, which is 100 MiB unless changed
+	Ghosts  Ghosts        `yaml:"ghosts"`
+}
+
+// Ghosts are accounts of the customers' own, in whose name they speak.
+type Ghosts struct {
+	Token bridge.Secret `yaml:"token"` // of a person who may make bots; none is no ghosts
 }
 
 // Check names every problem.
@@ -52,22 +59,31 @@ func (c *Config) Check() error {
 	case err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil:
 		bad = append(bad, bridge.Problem("url", "must be like https://chat.acme.example, without a query or a password"))
 	}
-	if t := c.Token.Reveal(); t == "" {
+	odd := func(t bridge.Secret) bool {
+		return strings.ContainsFunc(t.Reveal(), func(r rune) bool { return r <= ' ' || r > '~' })
+	}
+	if c.Token.IsZero() {
 		bad = append(bad, bridge.Problem("token", "missing: in Mattermost, Integrations > Bot Accounts > Add Bot Account shows one"))
-	} else if strings.ContainsFunc(t, func(r rune) bool { return r <= ' ' || r > '~' }) {
+	} else if odd(c.Token) {
 		bad = append(bad, bridge.Problem("token", "has a character in it that no token has"))
 	}
 	if c.Team == "" || strings.ToLower(c.Team) != c.Team || strings.ContainsAny(c.Team, "/ ?#") {
 		bad = append(bad, bridge.Problem("team", "must be the team's name as it stands in addresses: acme in https://chat.acme.example/acme/channels/town-square"))
 	}
-	if c.Rooms != roomsChannel {
-		bad = append(bad, bridge.Problem("rooms", "must be channel: a private channel for each customer"))
+	if !slices.Contains([]string{roomsChannel, roomsThread, roomsInbox}, c.Rooms) {
+		bad = append(bad, bridge.Problem("rooms", "must be channel (a private channel for each customer), thread (a thread for each) or inbox (all in one chat)"))
 	}
 	if c.Command != "" && !model.IsValidUsername(c.Command) {
 		bad = append(bad, bridge.Problem("command", "must be a word in lower case, like hutong"))
 	}
 	if c.MaxFile <= 0 {
 		bad = append(bad, bridge.Problem("max_file", "must be more than 0 bytes"))
+	}
+	switch {
+	case odd(c.Ghosts.Token):
+		bad = append(bad, bridge.Problem("ghosts.token", "has a character in it that no token has"))
+	case !c.Ghosts.Token.IsZero() && c.Rooms != roomsChannel:
+		bad = append(bad, bridge.Problem("ghosts.token", "is only of use with rooms: channel, since nobody can be added to a chat of two"))
 	}
 	return errors.Join(bad...)
 }
@@ -81,14 +97,32 @@ func (c *Config) Open(env bridge.Env) (bridge.Adapter, error) {
 	if err != nil {
 		return nil, bridge.Problem("url", "is no address")
 	}
-	a := &adapter{
-		cfg: *c, env: env, host: u.Host, api: model.NewAPIv4Client(u.String()), icons: sync.OnceValue(icons),
-		rooms: map[string]*room{}, users: map[string]*person{}, marks: marks{fresh: map[string]string{}},
-		key: deriveKey(c.Token.Reveal()),
+	if env.Now == nil {
+		env.Now = time.Now
 	}
-	a.api.SetToken(c.Token.Reveal())
-	a.api.HTTPClient = &http.Client{Transport: wire{env.HTTP}}
+	if env.Log == nil {
+		env.Log = slog.New(slog.DiscardHandler)
+	}
+	a := &adapter{
+		cfg: *c, env: env, host: u.Host, base: u.String(), icons: sync.OnceValue(icons),
+		rooms: map[bridge.RoomID]*room{}, users: map[string]*person{}, marks: map[string]string{}, cards: map[string]card{}, notes: map[string]string{},
+		ghosts: map[bridge.RoomID]*ghost{}, key: derive(c.Token, "buttons"),
+	}
+	a.api = a.client(c.Token.Reveal())
 	return a, nil
+}
+
+// derive makes a key of its own for each use out of a token: the same in every process that has it.
+func derive(token bridge.Secret, use string) []byte {
+	sum := sha256.Sum256([]byte("hutong " + use + "\x00" + token.Reveal()))
+	return sum[:]
+}
+
+func (a *adapter) client(token string) *model.Client4 {
+	c := model.NewAPIv4Client(a.base)
+	c.SetToken(token)
+	c.HTTPClient = &http.Client{Transport: wire{a.env.HTTP}}
+	return c
 }
 
 // Limits of the server, in model/post.go: a message has at most 16383 runes, of which some are left for
@@ -103,6 +137,7 @@ type adapter struct {
 	cfg   Config
 	env   bridge.Env
 	host  string
+	base  string // the server's address
 	api   *model.Client4
 	icons func() map[string]string // names of emoji by character
 	key   []byte                   // of the signatures on buttons
@@ -110,12 +145,14 @@ type adapter struct {
 	wake  resume
 
 	mu      sync.Mutex
-	site    *site            // nil until asked, and after a change
-	rooms   map[string]*room // by channel
-	users   map[string]*person
-	marks   marks
-	told    bool   // what is missing but not needed was said once
-	command string // the token of the slash command
+	site    *site // nil until asked, and after a change
+	rooms   map[bridge.RoomID]*room
+	users   map[string]*person // by id, and by what the config calls them
+	marks   map[string]string  // by post
+	cards   map[string]card    // by the link's key
+	ghosts  map[bridge.RoomID]*ghost
+	notes   map[string]string // what can be done without and is missing, by subject
+	command string            // the token of the slash command
 }
 
 var _ interface {
@@ -125,138 +162,50 @@ var _ interface {
 	bridge.Typer
 	bridge.Marker
 	bridge.Opener
+	bridge.Updater
 	bridge.Hinter
 	bridge.Asker
 	bridge.Fetcher
 	bridge.Finder
 	bridge.Prober
+	bridge.Warner
 	bridge.Hooked
 } = (*adapter)(nil)
 
-// Caps are the server's limits. It dedupes for half a minute only, so that Find is asked.
+// Caps are the server's limits. It dedupes for half a minute only, so that Find is asked. A name that the
+// server does not show stands in the text, put there by Send.
 func (a *adapter) Caps() bridge.Caps {
 	return bridge.Caps{
 		MaxText: maxText, Count: bridge.Runes, MaxFile: a.cfg.MaxFile, MaxFiles: maxFiles, Markup: bridge.CommonMark, Names: true,
 	}
 }
 
-func (a *adapter) now() time.Time {
-	if a.env.Now != nil {
-		return a.env.Now()
+// phrases are what this adapter says itself.
+type phrases struct{ remark, tags, hello, since, window, here, notYours, chosen, describe string }
+
+func (a *adapter) words() phrases {
+	if a.env.Lobby.Company().Language == "zh" {
+		return phrases{
+			"备注：", "标签：", "附言：", "添加于：", "窗口：", "在此消息列（thread）中回复，客户会收到。", "这不是发给您的请求。", "已选择：", "客户、名片与备注",
+		}
 	}
-	return time.Now()
-}
-
-// maxAnswer bounds one answer: a thousand posts of the longest kind.
-const maxAnswer = 128 << 20
-
-// wire carries the requests of model.Client4, so that its errors have verdicts.
-type wire struct{ http *http.Client }
-
-// RoundTrip never answers with a status that is not 2xx: that is an error, with what the server says.
-func (w wire) RoundTrip(req *http.Request) (*http.Response, error) {
-	resp, err := httpx.Do(req.Context(), w.http, req, maxAnswer)
-	if status, ok := errors.AsType[*httpx.Error](err); ok && resp != nil {
-		no := &refusal{error: err, status: status.Status}
-		_ = json.Unmarshal(resp.Body, &no.says) // a proxy's page says nothing
-		return nil, no
-	}
-	if err != nil {
-		return nil, err
-	}
-	return &http.Response{
-		Status: http.StatusText(resp.Status), StatusCode: resp.Status, Header: resp.Header, Request: req,
-		Body: io.NopCloser(bytes.NewReader(resp.Body)), ContentLength: int64(len(resp.Body)), ProtoMajor: 1, ProtoMinor: 1,
-	}, nil
-}
-
-// refusal is an answer that is not 2xx; its verdict is that of the status.
-type refusal struct {
-	error
-	status int
-	says   struct {
-		ID      string `json:"id"`
-		Message string `json:"message"`
+	return phrases{
+		"Remark: ", "Tags: ", "Says: ", "Since: ", "Window: ", "Reply in this thread to talk to the customer.",
+		"You were not the one who was asked.", "Chosen: ", "customers, cards and notes",
 	}
 }
 
-func (r *refusal) Error() string {
-	if r.says.Message == "" {
-		return r.error.Error()
-	}
-	return r.error.Error() + ": " + r.says.Message
+// keyed is a short name for something that has a long or secret one, the same in every process.
+func (a *adapter) keyed(what string) string {
+	return hexSum(a.env.Name + "\x00" + what)[:20]
 }
 
-// Unwrap leads to the verdict.
-func (r *refusal) Unwrap() error { return r.error }
-
-// fault is the error of a call as the core shall read it: what net/http put around it is taken away; a
-// limit is the account's, not the room's; and what the server has switched off stays off.
-func fault(doing string, err error) error {
-	if err == nil {
-		return nil
+// pause waits, or until ctx ends.
+func pause(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
 	}
-	if around, ok := errors.AsType[*url.Error](err); ok {
-		err = around.Err
-	} else { // all that fails after the answer has come
-		err = bridge.Unsure(errors.New("the answer is not what was expected; is url: the address of Mattermost?"))
-	}
-	err = fmt.Errorf("%s: %w", doing, err)
-	if j := bridge.Judge(err); j.Verdict == bridge.VerdictWait {
-		return bridge.RetryAccountAfter(err, j.Wait)
-	}
-	if refused(err, http.StatusNotImplemented) {
-		return bridge.Permanent(err)
-	}
-	return err
-}
-
-// refused reports whether the server answered one of the statuses.
-func refused(err error, statuses ...int) bool {
-	no, ok := errors.AsType[*refusal](err)
-	return ok && slices.Contains(statuses, no.status)
-}
-
-// says reports whether the server gave this reason.
-func says(err error, id string) bool {
-	no, ok := errors.AsType[*refusal](err)
-	return ok && no.says.ID == id
-}
-
-// plainly is an error of a call that shows nothing to anybody, so that it may be repeated at will.
-func plainly(err error) error {
-	if bridge.Judge(err).Verdict == bridge.VerdictUnsure {
-		return fmt.Errorf("%v; it will be tried again", err) //nolint:errorlint // the verdict is to be lost
-	}
-	return err
-}
-
-// call is a call that is repeated at will, without the rest of its answer.
-func call[T any](doing string, f func() (T, *model.Response, error)) (T, error) {
-	v, _, err := f()
-	return v, plainly(fault(doing, err))
-}
-
-// state keeps a small value in the gateway's store.
-func (a *adapter) keep(ctx context.Context, key string, v any) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	if _, err := a.env.State.Put(ctx, key, b, bridge.AnyRev); err != nil {
-		return fmt.Errorf("keep %s: %w", key, err)
-	}
-	return nil
-}
-
-// kept reads what keep has kept; false is nothing.
-func (a *adapter) kept(ctx context.Context, key string, v any) (bool, error) {
-	b, _, err := a.env.State.Get(ctx, key)
-	if errors.Is(err, bridge.ErrNotFound) {
-		return false, nil
-	}
-	if err != nil {
-		return false, fmt.Errorf("read %s: %w", key, err)
-	}
-	return json.Unmarshal(b, v) == nil, nil
 }

@@ -2,10 +2,10 @@ package mattermost
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
+	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,66 +14,106 @@ import (
 	"github.com/hutong-im/hutong/bridge"
 )
 
-// room is what is known of a channel.
+// place is where a room is: a channel, or one thread of it. A room is called by the place where it began.
+type place struct{ channel, root string }
+
+func (p place) name() bridge.RoomID {
+	if p.root == "" {
+		return bridge.RoomID(p.channel)
+	}
+	return bridge.RoomID(p.channel + "/" + p.root)
+}
+
+func placeOf(id bridge.RoomID) place {
+	channel, root, _ := strings.Cut(string(id), "/")
+	return place{channel, root}
+}
+
+// room is what is known of a place.
 type room struct {
+	place
 	record
-	mine   bool      // made by the bot for a customer
-	direct bool      // the bot's own chat with a user
+	mine   bool      // customers are here
 	looked bool      // mine and direct are known
 	talked time.Time // when something was last said in it
 	unread string    // the newest post of the customer that nobody is known to have read
 	sent   time.Time // when that was
-	carded time.Time // when its card was last looked at
-	card   string    // what the card shows
 }
 
 // record is what of a room outlives the process.
 type record struct {
 	Members []bridge.UserID `json:"members"`
+	Title   string          `json:"title"`
 	Label   string          `json:"label"`
-	// An archived channel that the bot may not restore goes on in another one. The core keeps calling it
-	// by its first id.
-	Next string        `json:"next,omitempty"` // of the first: the channel now
+	Base    string          `json:"base"` // what names channel and card
+	// What is gone for good, an archived channel or a deleted thread, goes on in another place. The core keeps
+	// calling the room by its first.
+	Next bridge.RoomID `json:"next,omitempty"` // of the first: where it is now
 	As   bridge.RoomID `json:"as,omitempty"`   // of the others: what the core calls it
+	// Direct is the bot's own chat with a user.
+	Direct bool `json:"direct,omitempty"`
 }
 
-func roomKey(channel string) string { return "room/" + channel }
+func roomKey(id bridge.RoomID) string { return "room/" + string(id) }
 
-// room is what is known of a channel without asking the server.
-func (a *adapter) room(ctx context.Context, channel string) (*room, error) {
+// room is what is known of a place without asking the server.
+func (a *adapter) room(ctx context.Context, p place) (*room, error) {
+	id := p.name()
 	a.mu.Lock()
-	r, ok := a.rooms[channel]
+	r, ok := a.rooms[id]
 	a.mu.Unlock()
 	if ok {
 		return r, nil
 	}
-	r = &room{}
-	ok, err := a.kept(ctx, roomKey(channel), &r.record)
+	r = &room{place: p}
+	ok, err := a.kept(ctx, roomKey(id), &r.record)
 	if err != nil {
 		return nil, err
 	}
 	r.mine, r.looked = ok, ok
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if old, ok := a.rooms[channel]; ok {
+	if old, ok := a.rooms[id]; ok {
 		return old, nil
 	}
-	a.rooms[channel] = r
+	a.rooms[id] = r
 	return r, nil
 }
 
-// heardIn is the room of a channel in which something happened; nil for one that is none of ours, such as
-// the team's own channels, of which every bot is a member.
-func (a *adapter) heardIn(ctx context.Context, channel string) (*room, error) {
-	r, err := a.room(ctx, channel)
+// idOf is what the core calls a room.
+func (a *adapter) idOf(r *room) bridge.RoomID {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if r.As != "" {
+		return r.As
+	}
+	return r.name()
+}
+
+// where is the place at which a room is now.
+func (a *adapter) where(ctx context.Context, id bridge.RoomID) (*room, error) {
+	r, err := a.room(ctx, placeOf(id))
 	if err != nil {
 		return nil, err
 	}
 	a.mu.Lock()
-	looked := r.looked
+	next := r.Next
 	a.mu.Unlock()
-	if !looked {
-		ch, err := call("ask for a channel", func() (*model.Channel, *model.Response, error) { return a.api.GetChannel(ctx, channel) })
+	if next == "" {
+		return r, nil
+	}
+	return a.room(ctx, placeOf(next))
+}
+
+// heardIn is the room in which something happened: the thread's, if it is one of a customer, else the
+// channel's; nil for one that is none of ours, such as the team's own channels, of which every bot is a member.
+func (a *adapter) heardIn(ctx context.Context, channel, root string) (*room, error) {
+	r, err := a.room(ctx, place{channel, ""})
+	if err != nil {
+		return nil, err
+	}
+	if !a.seen(r) {
+		ch, err := told(a.api.GetChannel(ctx, channel))
 		if refused(err, http.StatusForbidden, http.StatusNotFound, http.StatusBadRequest) {
 			return nil, nil
 		}
@@ -87,99 +127,200 @@ func (a *adapter) heardIn(ctx context.Context, channel string) (*room, error) {
 		a.see(r, ch, s)
 	}
 	a.mu.Lock()
-	defer a.mu.Unlock()
-	if !r.mine && !r.direct {
+	direct, mine := r.Direct, r.mine
+	a.mu.Unlock()
+	if direct && root != "" {
+		if t, err := a.thread(ctx, r, root); t != nil || err != nil {
+			return t, err
+		}
+	}
+	if !mine && !direct {
 		return nil, nil
 	}
 	return r, nil
+}
+
+func (a *adapter) seen(r *room) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return r.looked
 }
 
 // see notes whose channel it is.
 func (a *adapter) see(r *room, ch *model.Channel, s *site) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	r.mine = r.mine || ch.Type == model.ChannelTypePrivate && ch.CreatorId == s.me.Id
-	r.direct, r.looked = ch.Type == model.ChannelTypeDirect, true
+	r.Direct, r.looked = ch.Type == model.ChannelTypeDirect, true
+	r.mine = r.mine || ch.Type == model.ChannelTypePrivate && ch.CreatorId == s.me.Id || r.Direct && a.cfg.Rooms == roomsInbox
 }
 
-// named is what the core calls the room of a channel.
-func (a *adapter) named(channel string, r *room) bridge.RoomID {
+// thread is a customer's thread in a chat with the bot; nil if the root is not the card of one.
+func (a *adapter) thread(ctx context.Context, chat *room, root string) (*room, error) {
+	r, err := a.room(ctx, place{chat.channel, root})
+	if err != nil {
+		return nil, err
+	}
+	if !a.seen(r) {
+		s, err := a.known(ctx)
+		if err != nil {
+			return nil, err
+		}
+		p, err := told(a.api.GetPost(ctx, root, ""))
+		if err != nil && !refused(err, http.StatusForbidden, http.StatusNotFound, http.StatusBadRequest) {
+			return nil, err
+		}
+		a.mu.Lock()
+		r.mine, r.Direct, r.looked = err == nil && p.UserId == s.me.Id && p.GetProp(propCard) != nil, true, true
+		a.mu.Unlock()
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if r.As != "" {
-		return r.As
+	if !r.mine {
+		return nil, nil
 	}
-	return bridge.RoomID(channel)
+	return r, nil
 }
 
-// channel is where a room is now.
-func (a *adapter) channel(ctx context.Context, id bridge.RoomID) (string, *room, error) {
-	r, err := a.room(ctx, string(id))
-	if err != nil {
-		return "", nil, err
-	}
-	a.mu.Lock()
-	next := r.Next
-	a.mu.Unlock()
-	if next == "" {
-		return string(id), r, nil
-	}
-	r, err = a.room(ctx, next)
-	return next, r, err
-}
-
-// Open makes, or finds, the private channel of a link.
+// Open makes, or finds, the place of a link.
 func (a *adapter) Open(ctx context.Context, o bridge.Opening) (bridge.RoomID, error) {
 	s, err := a.known(ctx)
 	if err != nil {
 		return "", err
 	}
-	sum := sha256.Sum256([]byte(a.env.Name + "\x00" + o.Key))
-	title := strings.TrimSpace(o.Title)
-	if title == "" {
-		title = o.Label.Text
+	rec := a.recordOf(o, record{Direct: a.cfg.Rooms != roomsChannel})
+	var at place
+	if rec.Direct {
+		at, err = a.chat(ctx, s, o)
+	} else {
+		at, err = a.found(ctx, s, rec)
 	}
-	ch, err := a.found(ctx, s, "hutong-"+hex.EncodeToString(sum[:10]), title, harmless(o.Label.Text))
 	if err != nil {
 		return "", err
 	}
-	return bridge.RoomID(ch.Id), a.furnish(ctx, ch, record{Members: o.Members, Label: o.Label.Text})
+	r, err := a.room(ctx, at)
+	if err != nil {
+		return "", err
+	}
+	if err := a.furnish(ctx, r, rec, true); err != nil {
+		return "", err
+	}
+	_, err = a.show(ctx, at, o)
+	return at.name(), err
+}
+
+// recordOf is what is kept of a room that shows a link; old is what was kept before.
+func (a *adapter) recordOf(o bridge.Opening, old record) record {
+	rec := old
+	rec.Members, rec.Title, rec.Label, rec.Base = o.Members, strings.TrimSpace(o.Title), o.Label.Text, a.keyed(o.Key)
+	if rec.Title == "" {
+		rec.Title = rec.Label
+	}
+	return rec
+}
+
+// chat is the bot's chat with the member, or the thread of the link in it, which begins with its card.
+func (a *adapter) chat(ctx context.Context, s *site, o bridge.Opening) (place, error) {
+	if len(o.Members) == 0 {
+		return place{}, bridge.Permanent(errors.New("a chat with nobody"))
+	}
+	p, err := a.user(ctx, o.Members[0])
+	if err != nil {
+		return place{}, err
+	}
+	dm, err := told(a.api.CreateDirectChannel(ctx, s.me.Id, p.user.Id))
+	if err != nil {
+		return place{}, err
+	}
+	at := place{channel: dm.Id}
+	if a.cfg.Rooms == roomsThread {
+		at.root, err = a.show(ctx, at, o)
+	}
+	return at, err
+}
+
+// Update brings card, title and members up to date.
+func (a *adapter) Update(ctx context.Context, id bridge.RoomID, o bridge.Opening) error {
+	r, err := a.where(ctx, id)
+	if err != nil {
+		return err
+	}
+	a.mu.Lock()
+	old := r.record
+	a.mu.Unlock()
+	if err := a.furnish(ctx, r, a.recordOf(o, old), false); err != nil {
+		return err
+	}
+	_, err = a.show(ctx, r.place, o)
+	return err
+}
+
+// furnish brings title and members up to date, all of them or those who are new, and keeps what must be kept.
+func (a *adapter) furnish(ctx context.Context, r *room, rec record, all bool) error {
+	a.mu.Lock()
+	old := r.record
+	a.mu.Unlock()
+	if !all && old.Title == rec.Title && old.Label == rec.Label && slices.Equal(old.Members, rec.Members) {
+		return nil
+	}
+	for _, m := range rec.Members {
+		if rec.Direct || !all && slices.Contains(old.Members, m) {
+			continue
+		}
+		p, err := a.user(ctx, m)
+		if err != nil {
+			return err
+		}
+		if _, err := told(a.api.AddChannelMember(ctx, r.channel, p.user.Id)); err != nil {
+			return fmt.Errorf("bring @%s into the channel: %w", p.user.Username, err)
+		}
+	}
+	if !rec.Direct && old.Title != "" && old.Title != rec.Title {
+		title := clip(rec.Title, model.ChannelDisplayNameMaxRunes)
+		if _, err := told(a.api.PatchChannel(ctx, r.channel, &model.ChannelPatch{DisplayName: &title})); err != nil {
+			return err
+		}
+	}
+	if err := a.keep(ctx, roomKey(r.name()), rec); err != nil {
+		return err
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	r.record, r.mine, r.looked = rec, true, true
+	return nil
 }
 
 // successors is how often a channel may be archived before nobody wants it back.
 const successors = 20
 
-// found makes the channel of the name, or finds it. One that was archived is restored if the bot may, else
-// another one follows it and says so.
-func (a *adapter) found(ctx context.Context, s *site, base, title, header string) (*model.Channel, error) {
-	name, before := base, ""
+// found makes the private channel of a link, or finds it. One that was archived is restored if the bot may,
+// else another one follows it and says so.
+func (a *adapter) found(ctx context.Context, s *site, rec record) (place, error) {
+	base := "hutong-" + rec.Base
+	name, header := base, harmless(rec.Label)
 	for n := 2; n < successors; n++ {
-		want := &model.Channel{
-			TeamId: s.team.Id, Name: name, DisplayName: clip(title, model.ChannelDisplayNameMaxRunes),
+		ch, err := told(a.api.CreateChannel(ctx, &model.Channel{
+			TeamId: s.team.Id, Name: name, DisplayName: clip(rec.Title, model.ChannelDisplayNameMaxRunes),
 			Type: model.ChannelTypePrivate, Header: clip(header, model.ChannelHeaderMaxRunes),
+		}))
+		if err == nil {
+			return place{channel: ch.Id}, nil
 		}
-		if before != "" {
-			want.Header = clip(header+" · ~"+before, model.ChannelHeaderMaxRunes)
-		}
-		ch, err := call("make a channel", func() (*model.Channel, *model.Response, error) { return a.api.CreateChannel(ctx, want) })
 		if !says(err, "store.sql_channel.save_channel.exists.app_error") {
-			return ch, err
+			return place{}, err
 		}
-		ch, err = call("look for a channel", func() (*model.Channel, *model.Response, error) {
-			return a.api.GetChannelByNameIncludeDeleted(ctx, name, s.team.Id, "")
-		})
+		ch, err = told(a.api.GetChannelByNameIncludeDeleted(ctx, name, s.team.Id, ""))
 		if err != nil && !refused(err, http.StatusForbidden, http.StatusNotFound) {
-			return nil, err
+			return place{}, err
 		}
 		if err == nil && ch.Type == model.ChannelTypePrivate {
 			if ch.DeleteAt == 0 || a.restored(ctx, ch.Id) {
-				return ch, nil
+				return place{channel: ch.Id}, nil
 			}
-			before = ch.Name
+			header = harmless(rec.Label) + " · ~" + ch.Name
 		}
 		name = fmt.Sprintf("%s-%d", base, n)
 	}
-	return nil, fmt.Errorf("make a channel: %s and its %d successors are archived, or the bot was removed from them", base, successors)
+	return place{}, fmt.Errorf("make a channel: %s and its %d successors are archived, or the bot was removed from them", base, successors)
 }
 
 // restored restores an archived channel, if the bot may.
@@ -188,156 +329,130 @@ func (a *adapter) restored(ctx context.Context, channel string) bool {
 	return err == nil
 }
 
-// furnish keeps what must be kept of a channel, brings the members into it, and pins its card.
-func (a *adapter) furnish(ctx context.Context, ch *model.Channel, rec record) error {
-	if err := a.keep(ctx, roomKey(ch.Id), rec); err != nil {
-		return err
-	}
-	r, err := a.room(ctx, ch.Id)
-	if err != nil {
-		return err
-	}
+// revive finds another place for a room that is gone.
+func (a *adapter) revive(ctx context.Context, s *site, r *room) (*room, error) {
 	a.mu.Lock()
-	r.record, r.mine, r.looked = rec, true, true
+	rec := r.record
 	a.mu.Unlock()
-	for _, m := range rec.Members {
-		p, err := a.user(ctx, m)
-		if err != nil {
-			return err
-		}
-		_, err = call("bring @"+p.user.Username+" into the channel", func() (*model.ChannelMember, *model.Response, error) {
-			return a.api.AddChannelMember(ctx, ch.Id, p.user.Id)
-		})
-		if err != nil {
-			return err
-		}
+	id := a.idOf(r)
+	if r.root == "" && a.restored(ctx, r.channel) {
+		return r, nil
 	}
-	a.pin(ctx, ch.Id, r)
-	return nil
-}
-
-// revive finds another channel for a room that was archived.
-func (a *adapter) revive(ctx context.Context, id bridge.RoomID, channel string) (string, error) {
-	if a.restored(ctx, channel) {
-		return channel, nil
+	if rec.Base == "" {
+		return nil, errors.New("nothing more is known of it: unarchive it in Mattermost")
 	}
-	s, err := a.known(ctx)
+	var at place
+	var err error
+	if r.root == "" {
+		at, err = a.found(ctx, s, rec)
+	} else {
+		at.channel = r.channel // the next update completes the card
+		at.root, err = a.pin(ctx, at, rec.Base, harmless("**"+bridge.EscapeMarkdown(rec.Label)+"**"))
+	}
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	old, err := call("ask for a channel", func() (*model.Channel, *model.Response, error) { return a.api.GetChannel(ctx, channel) })
+	next, err := a.room(ctx, at)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	first, err := a.room(ctx, string(id))
-	if err != nil {
-		return "", err
-	}
-	base, _, _ := strings.Cut(strings.TrimPrefix(old.Name, "hutong-"), "-")
-	header, _, _ := strings.Cut(old.Header, " · ~")
-	ch, err := a.found(ctx, s, "hutong-"+base, old.DisplayName, header)
-	if err != nil {
-		return "", err
-	}
-	rec := first.record
 	rec.Next, rec.As = "", id
-	if err := a.furnish(ctx, ch, rec); err != nil {
-		return "", err
+	if err := a.furnish(ctx, next, rec, true); err != nil {
+		return nil, err
+	}
+	first, err := a.room(ctx, placeOf(id))
+	if err != nil {
+		return nil, err
 	}
 	a.mu.Lock()
-	first.Next = ch.Id
+	first.Next = at.name()
 	rec = first.record
 	a.mu.Unlock()
-	return ch.Id, a.keep(ctx, roomKey(string(id)), rec)
+	return next, a.keep(ctx, roomKey(id), rec)
 }
 
-// cardFor is how often a card is compared with what the gateway knows: nobody tells when it changes.
-const cardFor = time.Minute
+// card is the pinned post that shows what is known of a link's contact.
+type card struct{ post, text string }
 
-// pin brings the room's pinned card up to date. It is a comfort: what goes wrong is tried again with a
-// later message.
-func (a *adapter) pin(ctx context.Context, channel string, r *room) {
+// show brings the card of a link up to date, in place; a thread begins with it.
+func (a *adapter) show(ctx context.Context, at place, o bridge.Opening) (string, error) {
+	base, text := a.keyed(o.Key), a.cardText(o)
 	a.mu.Lock()
-	rec, old, fresh := r.record, r.card, a.now().Sub(r.carded) < cardFor
-	if !fresh {
-		r.carded = a.now()
-	}
+	c := a.cards[base]
 	a.mu.Unlock()
-	if fresh || rec.Label == "" {
-		return
+	if c.post == "" || at.root != "" && c.post != at.root {
+		c = card{post: at.root}
 	}
-	text := a.cardText(ctx, a.named(channel, r), rec)
-	if text == old {
-		return
+	if c.post == "" {
+		s, err := a.known(ctx)
+		if err != nil {
+			return "", err
+		}
+		pinned, err := told(a.api.GetPinnedPosts(ctx, at.channel, ""))
+		if err != nil {
+			return "", err
+		}
+		for _, p := range pinned.Posts {
+			if p.UserId == s.me.Id && p.GetProp(propCard) == base {
+				c = card{p.Id, p.Message}
+			}
+		}
 	}
-	if err := a.showCard(ctx, channel, text); err != nil {
-		a.env.Log.Debug("a card is not up to date", "err", err)
-		return
+	if c.post != "" && c.text != text {
+		_, err := told(a.api.PatchPost(ctx, c.post, &model.PostPatch{Message: &text}))
+		if refused(err, http.StatusForbidden, http.StatusNotFound, http.StatusBadRequest) && at.root == "" {
+			c = card{} // somebody has deleted it
+		} else if err != nil {
+			return "", err
+		}
 	}
+	if c.post == "" {
+		post, err := a.pin(ctx, at, base, text)
+		if err != nil {
+			return "", err
+		}
+		c.post = post
+	}
+	c.text = text
 	a.mu.Lock()
-	r.card = text
-	a.mu.Unlock()
+	defer a.mu.Unlock()
+	a.cards[base] = c
+	return c.post, nil
 }
 
-func (a *adapter) showCard(ctx context.Context, channel, text string) error {
-	pinned, err := call("ask for the pinned posts", func() (*model.PostList, *model.Response, error) {
-		return a.api.GetPinnedPosts(ctx, channel, "")
-	})
+// pin makes a card.
+func (a *adapter) pin(ctx context.Context, at place, base, text string) (string, error) {
+	p := &model.Post{ChannelId: at.channel, RootId: at.root, Message: text, IsPinned: true}
+	p.AddProp(propCard, base)
+	made, err := told(a.api.CreatePost(ctx, p))
 	if err != nil {
-		return err
+		return "", err
 	}
-	for _, p := range pinned.Posts {
-		if p.GetProp(propCard) == nil {
-			continue
-		}
-		if p.Message != text {
-			_, _, err = a.api.PatchPost(ctx, p.Id, &model.PostPatch{Message: &text})
-		}
-		return fault("change the card", err)
-	}
-	p := &model.Post{ChannelId: channel, Message: text, IsPinned: true}
-	p.AddProp(propCard, "1")
-	_, _, err = a.api.CreatePost(ctx, p)
-	return fault("pin a card", err)
+	return made.Id, nil
 }
 
-// cardText is who the customer is, and what the member has noted.
-func (a *adapter) cardText(ctx context.Context, id bridge.RoomID, rec record) string {
-	lines := []string{"**" + bridge.EscapeMarkdown(rec.Label) + "**"}
-	if len(rec.Members) == 0 {
-		return harmless(lines[0])
-	}
-	v, err := a.env.Lobby.Room(ctx, rec.Members[0], id)
-	if err != nil {
-		return harmless(lines[0]) // it is not tied to the link yet, or erased
-	}
-	lines[0] = "**" + bridge.EscapeMarkdown(v.Other.Text) + "**"
+// cardText is who the customer is, what the member has noted, and what the customer's network allows now.
+func (a *adapter) cardText(o bridge.Opening) string {
 	w := a.words()
+	lines := []string{"**" + bridge.EscapeMarkdown(o.Label.Text) + "**"}
 	add := func(name, value string) {
 		if value != "" {
 			lines = append(lines, name+bridge.EscapeMarkdown(value))
 		}
 	}
-	add(w.remark, v.Remark)
-	add(w.tags, strings.Join(v.Tags, ", "))
-	add(w.hello, clip(v.Hello, 200))
-	add(w.since, v.Since.In(zone(a.env.Lobby.Company())).Format("2006-01-02"))
+	add(w.remark, o.Remark)
+	add(w.tags, strings.Join(o.Tags, ", "))
+	add(w.hello, clip(o.Hello, 200))
+	if !o.Since.IsZero() {
+		zone := a.env.Lobby.Company().Zone
+		if zone == nil {
+			zone = time.UTC
+		}
+		add(w.since, o.Since.In(zone).Format("2006-01-02"))
+	}
+	add(w.window, o.Window)
+	if a.cfg.Rooms == roomsThread {
+		lines = append(lines, "_"+w.here+"_")
+	}
 	return harmless(strings.Join(lines, "\n"))
-}
-
-func zone(c bridge.Company) *time.Location {
-	if c.Zone == nil {
-		return time.UTC
-	}
-	return c.Zone
-}
-
-// phrases are what this adapter says itself.
-type phrases struct{ remark, tags, hello, since, notYours, chosen string }
-
-func (a *adapter) words() phrases {
-	if a.env.Lobby.Company().Language == "zh" {
-		return phrases{"备注：", "标签：", "附言：", "添加于：", "这不是发给您的请求。", "已选择："}
-	}
-	return phrases{"Remark: ", "Tags: ", "Says: ", "Since: ", "You were not the one who was asked.", "Chosen: "}
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/mattermost/mattermost/server/public/model"
 
+	"github.com/hutong-im/hutong/adapters/adaptertest"
 	"github.com/hutong-im/hutong/bridge"
 )
 
@@ -29,24 +30,82 @@ func TestOwnerIsCalledOncePerBurst(t *testing.T) {
 	}
 }
 
-func TestCardIsKeptUpToDate(t *testing.T) {
-	o := newOffice(t)
-	room := o.opened()
-	o.lobby.view = bridge.RoomView{Other: bridge.Label{Text: "张三 · 微信联系人"}, Remark: "老客户 @all", Tags: []string{"展会", "VIP"}, Since: time.Now()}
-	o.lock.Lock()
-	o.ahead = cardFor + time.Second
-	o.lock.Unlock()
-	o.send(room, "k1", "hello")
-	var cards []*model.Post
+// wish is what there is to show of a link.
+func wish(change ...func(o *bridge.Opening)) bridge.Opening {
+	o := bridge.Opening{
+		Key: "l1", Members: []bridge.UserID{lilei}, Title: "张三", Label: bridge.Label{Name: "张三", Text: "张三 · 微信联系人"}, State: bridge.LinkActive,
+	}
+	for _, f := range change {
+		f(&o)
+	}
+	return o
+}
+
+// cards are the cards that are pinned in a channel.
+func (o *office) cards(channel string) (out []*model.Post) {
 	o.server.mu.Lock()
-	for _, p := range o.posts {
-		if p.IsPinned {
-			cards = append(cards, p)
+	defer o.server.mu.Unlock()
+	for _, id := range o.channels[channel].order {
+		if p := o.posts[id]; p.IsPinned && p.DeleteAt == 0 {
+			out = append(out, p.Clone())
 		}
 	}
-	o.server.mu.Unlock()
-	if len(cards) != 1 || cards[0].EditAt == 0 || !strings.Contains(cards[0].Message, "展会, VIP") || strings.Contains(cards[0].Message, "@all") {
-		t.Errorf("the cards are %+v", cards)
+	return out
+}
+
+func TestCard(t *testing.T) {
+	for _, rooms := range []string{roomsChannel, roomsThread, roomsInbox} {
+		t.Run(rooms, func(t *testing.T) {
+			o := newOffice(t)
+			o.network.rooms = rooms
+			o.open()
+			room := o.opened()
+			o.newUser("hanmei")
+			change := func(w *bridge.Opening) {
+				w.Title, w.Members = "张三丰", append(w.Members, "hanmei")
+				w.Remark, w.Tags, w.Hello = "老客户 @all", []string{"展会", "VIP"}, "[想](买)茶"
+				w.Since, w.Window = time.Date(2026, 11, 22, 0, 0, 0, 0, time.UTC), "微信 · 还可发 2/5 条"
+			}
+			update := func(change ...func(*bridge.Opening)) {
+				t.Helper()
+				if err := o.Update(t.Context(), room, wish(change...)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			update(change)
+			cards := o.cards(placeOf(room).channel)
+			if len(cards) != 1 {
+				t.Fatalf("the cards are %+v", cards)
+			}
+			for _, part := range []string{"展会, VIP", "老客户 @\u200ball", `\[想\](买)茶`, "2026-11-22", "还可发 2/5 条"} {
+				if !strings.Contains(cards[0].Message, part) {
+					t.Errorf("the card does not say %q: %s", part, cards[0].Message)
+				}
+			}
+			calls := o.count("PUT /posts/{id}/patch")
+			update(change)
+			o.open() // a new process finds the card
+			update(change)
+			if again := o.cards(placeOf(room).channel); len(again) != 1 || again[0].Id != cards[0].Id {
+				t.Errorf("the cards are %+v", again)
+			}
+			if n := o.count("PUT /posts/{id}/patch"); rooms != roomsThread && n != calls {
+				t.Errorf("what had not changed was written %d times", n-calls)
+			}
+			if rooms != roomsChannel {
+				return
+			}
+			if v := o.View(room); v.Title != "张三丰" || len(v.Members) != 2 {
+				t.Errorf("the channel is %+v", v)
+			}
+			o.server.mu.Lock()
+			o.remove(o.posts[cards[0].Id]) // somebody deletes it
+			o.server.mu.Unlock()
+			update()
+			if again := o.cards(placeOf(room).channel); len(again) != 1 || again[0].Id == cards[0].Id || strings.Contains(again[0].Message, "展会") {
+				t.Errorf("the cards are %+v", again)
+			}
+		})
 	}
 }
 
@@ -111,7 +170,8 @@ func TestMarks(t *testing.T) {
 	}
 	mark := func(s bridge.State, reason string, want ...string) {
 		t.Helper()
-		if err := o.Mark(t.Context(), room, bridge.MsgID(p.Id), bridge.Fate{State: s, Reason: reason}); err != nil {
+		f := bridge.Fate{State: s, User: lilei, Reason: reason, Ask: &bridge.Ask{ID: "fate:d1", Text: reason, Choices: []bridge.Choice{{ID: "drop", Label: "Do not send"}}}}
+		if err := o.Mark(t.Context(), room, bridge.MsgID(p.Id), f); err != nil {
 			t.Fatal(err)
 		}
 		if got := marks(); !slices.Equal(got, want) {
@@ -127,18 +187,27 @@ func TestMarks(t *testing.T) {
 	mark(bridge.StateSent, "", "heavy_check_mark", "white_check_mark")
 	mark(bridge.StateRead, "", "heavy_check_mark", "eyes")
 	mark(bridge.StateCancelled, "", "heavy_check_mark")
-	var told string
-	o.server.mu.Lock()
-	for _, q := range o.posts {
-		if o.channels[q.ChannelId].Type == model.ChannelTypeDirect {
-			told += q.Message
+	var told []adaptertest.Line
+	for _, l := range o.View(room).Lines {
+		if l.To == bridge.UserID(o.id("lilei")) {
+			told = append(told, l)
 		}
 	}
+	if len(told) != 1 || !strings.Contains(told[0].Text, `waits for \*him\*`) || !strings.Contains(told[0].Text, "/pl/"+p.Id) {
+		t.Fatalf("the writer was told %+v", told)
+	}
+	o.run()
+	o.eventually("the press comes back for the room that it is about", func() bool {
+		o.press(adaptertest.Act{Room: room, User: bridge.UserID(o.id("lilei")), Msg: told[0].Msg, Choice: "drop"})
+		return slices.ContainsFunc(o.events(), func(e bridge.Event) bool {
+			x, ok := e.(bridge.Answered)
+			return ok && x.Room == room && x.User == lilei && x.Ask == "fate:d1" && x.Choice == "drop"
+		})
+	})
+	o.eventually("the buttons are gone", func() bool { return len(o.get(string(told[0].Msg)).Attachments()[0].Actions) == 0 })
+	o.server.mu.Lock()
 	o.remove(o.posts[p.Id])
 	o.server.mu.Unlock()
-	if !strings.Contains(told, `waits for \*him\*`) || !strings.Contains(told, "hello") {
-		t.Errorf("the writer was told %q", told)
-	}
 	if err := o.Mark(t.Context(), room, bridge.MsgID(p.Id), bridge.Fate{State: bridge.StateSent}); err != nil {
 		t.Errorf("a mark on what was deleted: %v", err)
 	}
@@ -193,15 +262,12 @@ func TestSlashCommand(t *testing.T) {
 
 func TestProbe(t *testing.T) {
 	for want, change := range map[string]func(o *office){
-		"": func(o *office) { o.told = true },
+		"": func(*office) {},
 		"is not in the team acme: invite it there":                     func(o *office) { o.inTeam[o.bot.Id] = false },
 		"lacks permissions: Manage Private Channels > Create Channels": func(o *office) { o.lacks = []string{"create_private_channel"} },
 		"@lilei is not in the team":                                    func(o *office) { o.inTeam[o.named0("lilei").Id] = false },
 		"@lilei is deactivated":                                        func(o *office) { o.named0("lilei").DeleteAt = 1 },
 		"there is no user":                                             func(o *office) { delete(o.server.users, o.named0("lilei").Id) },
-		"Enable integrations to override usernames":                    func(o *office) { o.noNames = true },
-		"there is no /hutong":                                          func(*office) {},
-		"Maximum File Size":                                            func(o *office) { o.maxFile = 10 },
 	} {
 		o := newOffice(t)
 		o.server.mu.Lock()
@@ -212,12 +278,42 @@ func TestProbe(t *testing.T) {
 			t.Errorf("want %q, got %v", want, err)
 		}
 	}
-	o := newOffice(t)
-	if err := o.Probe(t.Context()); err == nil {
-		t.Error("what can be done without is not said")
-	}
-	if err := o.Probe(t.Context()); err != nil {
-		t.Errorf("what can be done without is said twice: %v", err)
+}
+
+// What can be done without is told without asking the server.
+func TestWarnings(t *testing.T) {
+	for want, change := range map[string]func(o *office){
+		"":                      func(o *office) { o.extra = trusted() },
+		"override usernames":    func(o *office) { o.noNames = true },
+		"there is no /hutong":   func(*office) {},
+		"create_post_ephemeral": func(*office) {},
+		"Maximum File Size":     func(o *office) { o.maxFile = 10 },
+		"lacks create_bot":      func(o *office) { o.network.ghosts = bossToken },
+		"lacks manage_bots": func(o *office) {
+			o.network.ghosts, o.bossMay = bossToken, []string{"create_bot", "read_bots", "create_user_access_token"}
+		},
+		"no bot may make bots":   func(o *office) { o.network.ghosts = botToken },
+		"ghosts.token: does not": func(o *office) { o.network.ghosts = "no-such-token" },
+		"@lilei is not in the":   func(o *office) { o.inTeam[o.named0("lilei").Id] = false },
+	} {
+		o := newOffice(t)
+		o.server.mu.Lock()
+		change(o)
+		o.server.mu.Unlock()
+		o.open()
+		if got := o.Warnings(); len(got) > 0 {
+			t.Errorf("before anything is known: %q", got)
+		}
+		o.run()
+		said := func() string { return strings.Join(o.Warnings(), "\n") }
+		if want == "" {
+			o.eventually("the members are mustered", func() bool { return len(o.events()) > 0 })
+		}
+		o.eventually("the warning "+want, func() bool { return strings.Contains(said(), want) })
+		if want == "" && said() != "" {
+			t.Errorf("all is well, but: %s", said())
+		}
+		o.stop()
 	}
 }
 

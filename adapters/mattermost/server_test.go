@@ -18,9 +18,10 @@ import (
 )
 
 const (
-	botToken = "bot-t0ken-4m8x"
-	botName  = "hutong.bot"
-	teamName = "acme"
+	botToken  = "bot-t0ken-4m8x"
+	bossToken = "boss-t0ken-9x2k" // of a person who may make bots, if the test says so
+	botName   = "hutong.bot"
+	teamName  = "acme"
 )
 
 // server is a Mattermost in memory. It refuses what a real 9.10 was seen to refuse, in the same words.
@@ -32,6 +33,10 @@ type server struct {
 	lastID   int
 	bot      *model.User
 	team     *model.Team
+	boss     *model.User
+	as       string            // who calls
+	tokens   map[string]string // whose they are
+	pictures map[string]int    // bytes, by user
 	users    map[string]*model.User
 	inTeam   map[string]bool
 	channels map[string]*channel
@@ -42,12 +47,14 @@ type server struct {
 	actions  map[string]map[string]*model.PostActionIntegration // by post and action
 	hints    []hint
 	typed    map[string]int
+	viewed   map[string]int64 // when the other members last saw a channel
 	conns    map[string]*wsConn
 	trouble  adaptertest.Trouble
 	calls    map[string]int // by method and pattern
 
 	lacks    []string // permissions that the bot has not, though every member has
 	extra    []string // permissions of the bot beyond a member's
+	bossMay  []string // permissions of the person whose token makes bots
 	noNames  bool     // EnablePostUsernameOverride is false
 	restores bool
 	maxFile  int64
@@ -66,19 +73,25 @@ type upload struct {
 	post string
 }
 
-type hint struct{ channel, user, text string }
+type hint struct {
+	user string
+	post *model.Post
+}
 
 func newServer(t testing.TB) *server {
 	t.Helper()
 	s := &server{
 		clock: time.Now().UnixMilli(), users: map[string]*model.User{}, inTeam: map[string]bool{}, channels: map[string]*channel{},
-		posts: map[string]*model.Post{}, pending: map[string]string{}, uploads: map[string]*upload{}, typed: map[string]int{},
+		posts: map[string]*model.Post{}, pending: map[string]string{}, uploads: map[string]*upload{}, typed: map[string]int{}, viewed: map[string]int64{},
 		actions: map[string]map[string]*model.PostActionIntegration{}, conns: map[string]*wsConn{}, calls: map[string]int{},
-		maxFile: 100 << 20,
+		maxFile: 100 << 20, tokens: map[string]string{}, pictures: map[string]int{},
 	}
 	s.team = &model.Team{Id: s.id(), Name: teamName, Type: "O"}
 	s.bot = s.user(botName)
 	s.bot.IsBot = true
+	s.boss = s.user("boss.of.bots")
+	s.boss.Roles = "system_user boss"
+	s.tokens[botToken], s.tokens[bossToken] = s.bot.Id, s.boss.Id
 	srv := httptest.NewServer(s.routes())
 	t.Cleanup(srv.Close)
 	t.Cleanup(s.cut)
@@ -164,7 +177,8 @@ func (s *server) serve(w http.ResponseWriter, r *http.Request, pattern string, h
 		trouble = adaptertest.Calm
 	}
 	s.calls[pattern]++
-	if trouble == adaptertest.Revoked || !authorized(r) {
+	s.as = s.caller(r)
+	if trouble == adaptertest.Revoked || s.as == "" {
 		s.mu.Unlock()
 		reply(w, nil, refuse(401, "api.context.session_expired.app_error", "Invalid or expired session, please login again."))
 		return
@@ -210,15 +224,15 @@ func reply(w http.ResponseWriter, v any, no *model.AppError) {
 
 func (s *server) me(id string) string {
 	if id == "me" {
-		return s.bot.Id
+		return s.as
 	}
 	return id
 }
 
-// mine is a channel of which the bot is a member.
+// mine is a channel of which the caller is a member.
 func (s *server) mine(id string) (*channel, *model.AppError) {
 	c := s.channels[id]
-	if c == nil || !slices.Contains(c.members, s.bot.Id) {
+	if c == nil || !slices.Contains(c.members, s.as) {
 		return nil, forbidden()
 	}
 	return c, nil
@@ -234,9 +248,12 @@ func (s *server) found(match func(u *model.User) bool) (any, *model.AppError) {
 }
 
 func (s *server) permissions() []string {
+	if s.as == s.boss.Id {
+		return s.bossMay
+	}
 	return slices.DeleteFunc(append([]string{
 		"create_private_channel", "manage_private_channel_properties", "manage_private_channel_members", "create_post",
-		"edit_post", "delete_post", "upload_file", "add_reaction", "remove_reaction",
+		"edit_post", "delete_post", "upload_file", "add_reaction", "remove_reaction", "create_direct_channel",
 	}, s.extra...), func(p string) bool { return slices.Contains(s.lacks, p) })
 }
 
@@ -262,7 +279,8 @@ func (s *server) reads() map[string]handler {
 				return nil, refuse(400, "api.config.client.old_format.app_error", "New format for the client configuration is not supported yet.")
 			}
 			return map[string]string{
-				"EnablePostUsernameOverride": fmt.Sprint(!s.noNames), "MaxFileSize": fmt.Sprint(s.maxFile), "SiteURL": s.url,
+				"EnablePostUsernameOverride": fmt.Sprint(!s.noNames), "EnablePostIconOverride": "true",
+				"EnableBotAccountCreation": "true", "TeammateNameDisplay": "full_name", "MaxFileSize": fmt.Sprint(s.maxFile), "SiteURL": s.url,
 			}, nil
 		},
 		"GET /channels/{id}": func(r *http.Request, _ []byte) (any, *model.AppError) {
@@ -285,7 +303,7 @@ func (s *server) reads() map[string]handler {
 			if no != nil {
 				return nil, no
 			}
-			return &model.ChannelMember{ChannelId: c.Id, UserId: r.PathValue("user")}, nil
+			return &model.ChannelMember{ChannelId: c.Id, UserId: r.PathValue("user"), LastViewedAt: s.viewed[c.Id]}, nil
 		},
 		"POST /posts/ids": s.byIDs,
 		"GET /channels/{id}/pinned": func(r *http.Request, _ []byte) (any, *model.AppError) {
@@ -412,7 +430,11 @@ func (s *server) shown(p *model.Post) *model.Post {
 	return out
 }
 
-func authorized(r *http.Request) bool {
+// caller is who calls; "" is nobody.
+func (s *server) caller(r *http.Request) string {
 	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-	return strings.EqualFold(scheme, "bearer") && token == botToken
+	if !strings.EqualFold(scheme, "bearer") {
+		return ""
+	}
+	return s.tokens[token]
 }

@@ -29,6 +29,12 @@ func (s *server) writes() map[string]handler {
 		"POST /channels/{id}/members": s.addMember,
 		"POST /channels/{id}/restore": s.restore,
 		"POST /channels/direct":       s.direct,
+		"PUT /channels/{id}/patch":    s.patchChannel,
+		"POST /bots":                  s.createBot,
+		"PUT /bots/{id}":              s.patchBot,
+		"POST /users/{id}/tokens":     s.createToken,
+		"POST /users/{id}/image":      s.portray,
+		"POST /teams/{id}/members":    s.addToTeam,
 		"POST /posts":                 s.createPost,
 		"POST /posts/ephemeral":       s.whisper,
 		"PUT /posts/{id}/patch":       s.patch,
@@ -91,7 +97,7 @@ func (s *server) restore(r *http.Request, _ []byte) (any, *model.AppError) {
 
 func (s *server) direct(_ *http.Request, body []byte) (any, *model.AppError) {
 	var two []string
-	if json.Unmarshal(body, &two) != nil || len(two) != 2 || two[0] != s.bot.Id || s.users[two[1]] == nil {
+	if json.Unmarshal(body, &two) != nil || len(two) != 2 || two[0] != s.bot.Id || s.users[two[1]] == nil || !s.may("create_direct_channel") {
 		return nil, forbidden()
 	}
 	name := model.GetDMNameFromIds(two[0], two[1])
@@ -115,6 +121,8 @@ func (s *server) createPost(_ *http.Request, body []byte) (any, *model.AppError)
 	}
 	old := s.pending[p.PendingPostId]
 	switch {
+	case p.RootId != "" && (s.posts[p.RootId] == nil || s.posts[p.RootId].DeleteAt != 0 || s.posts[p.RootId].ChannelId != c.Id):
+		return nil, refuse(400, "api.post.create_post.root_id.app_error", "Invalid RootId parameter.")
 	case p.Id != "":
 		return nil, refuse(400, "api.context.invalid_body_param.app_error", "A post cannot choose its id.")
 	case c.DeleteAt != 0:
@@ -126,7 +134,10 @@ func (s *server) createPost(_ *http.Request, body []byte) (any, *model.AppError)
 	case p.PendingPostId != "" && old != "":
 		return s.shown(s.posts[old]), nil
 	}
-	p.UserId = s.bot.Id
+	p.UserId = s.as
+	if s.users[s.as].IsBot {
+		p.AddProp(model.PostPropsFromBot, "true")
+	}
 	made := s.put(&p)
 	if p.PendingPostId != "" {
 		s.pending[p.PendingPostId] = made.Id
@@ -180,14 +191,19 @@ func (s *server) whisper(_ *http.Request, body []byte) (any, *model.AppError) {
 	if _, no := s.mine(in.Post.ChannelId); no != nil {
 		return nil, no
 	}
-	s.hints = append(s.hints, hint{in.Post.ChannelId, in.UserID, in.Post.Message})
+	if r := s.posts[in.Post.RootId]; in.Post.RootId != "" && (r == nil || r.ChannelId != in.Post.ChannelId) {
+		return nil, refuse(400, "api.post.create_post.root_id.app_error", "Invalid RootId parameter.")
+	}
+	in.Post.Id = s.id()
+	s.hideActions(in.Post) // they are in a cookie, really
+	s.hints = append(s.hints, hint{in.UserID, in.Post})
 	return in.Post, nil
 }
 
-// own is a post that the bot may change.
+// own is a post that the caller may change.
 func (s *server) own(id string) (*model.Post, *model.AppError) {
 	p := s.posts[id]
-	if p == nil || p.DeleteAt != 0 || p.UserId != s.bot.Id {
+	if p == nil || p.DeleteAt != 0 || p.UserId != s.as {
 		return nil, forbidden()
 	}
 	return p, nil
@@ -234,7 +250,7 @@ func (s *server) react(_ *http.Request, body []byte) (any, *model.AppError) {
 	_ = json.Unmarshal(body, &re)
 	p := s.posts[re.PostId]
 	switch {
-	case re.UserId != s.bot.Id || p == nil:
+	case re.UserId != s.as || p == nil:
 		return nil, forbidden()
 	case p.DeleteAt != 0:
 		return nil, notFound()
@@ -246,10 +262,10 @@ func (s *server) react(_ *http.Request, body []byte) (any, *model.AppError) {
 
 func (s *server) unreact(r *http.Request, _ []byte) (any, *model.AppError) {
 	p := s.posts[r.PathValue("post")]
-	if p == nil || r.PathValue("user") != s.bot.Id {
+	if p == nil || r.PathValue("user") != s.as {
 		return nil, forbidden()
 	}
-	s.mark(p, s.bot.Id, r.PathValue("emoji"), false)
+	s.mark(p, s.as, r.PathValue("emoji"), false)
 	return map[string]string{"status": "OK"}, nil
 }
 
@@ -276,10 +292,10 @@ func (s *server) mark(p *model.Post, user, emoji string, on bool) *model.Reactio
 func (s *server) typing(r *http.Request, body []byte) (any, *model.AppError) {
 	var in model.TypingRequest
 	_ = json.Unmarshal(body, &in)
-	if _, no := s.mine(in.ChannelId); no != nil || s.me(r.PathValue("id")) != s.bot.Id {
+	if _, no := s.mine(in.ChannelId); no != nil || s.me(r.PathValue("id")) != s.as {
 		return nil, forbidden()
 	}
-	s.typed[in.ChannelId]++
+	s.typed[in.ChannelId+in.ParentId]++
 	return map[string]string{"status": "OK"}, nil
 }
 
@@ -294,7 +310,7 @@ func (s *server) upload(r *http.Request, body []byte) (any, *model.AppError) {
 	case int64(len(body)) > s.maxFile:
 		return nil, refuse(413, "api.file.upload_file.too_large_detailed.app_error", "Unable to upload the file.")
 	}
-	f := s.store(s.bot.Id, c.Id, name, "", body)
+	f := s.store(s.as, c.Id, name, "", body)
 	return &model.FileUploadResponse{FileInfos: []*model.FileInfo{f}}, nil
 }
 
@@ -306,9 +322,9 @@ func (s *server) store(user, channel, name, typ string, data []byte) *model.File
 
 func (s *server) download(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
-	f := s.uploads[r.PathValue("id")]
+	f, as := s.uploads[r.PathValue("id")], s.caller(r)
 	s.mu.Unlock()
-	if !authorized(r) || f == nil {
+	if as == "" || f == nil {
 		reply(w, nil, refuse(404, "app.file_info.get.app_error", "Unable to get the file info."))
 		return
 	}
@@ -333,6 +349,83 @@ func (s *server) createCommand(r *http.Request, body []byte) (any, *model.AppErr
 	c.Id, c.Token = s.id(), s.id()
 	s.commands = append(s.commands, &c)
 	return &c, nil
+}
+
+func (s *server) patchChannel(r *http.Request, body []byte) (any, *model.AppError) {
+	c, no := s.mine(r.PathValue("id"))
+	var in model.ChannelPatch
+	if no != nil || json.Unmarshal(body, &in) != nil || in.DisplayName == nil || !s.may("manage_private_channel_properties") {
+		return nil, forbidden()
+	}
+	if n := utf8.RuneCountInString(*in.DisplayName); n == 0 || n > 64 {
+		return nil, refuse(400, "model.channel.is_valid.display_name.app_error", "Invalid display name.")
+	}
+	c.DisplayName = *in.DisplayName
+	s.put(&model.Post{ChannelId: c.Id, UserId: s.as, Type: model.PostTypeDisplaynameChange, Message: "updated the channel display name"})
+	return c.Channel, nil
+}
+
+// No bot may make bots, whatever its roles.
+func (s *server) createBot(_ *http.Request, body []byte) (any, *model.AppError) {
+	var b model.Bot
+	bad := json.Unmarshal(body, &b) != nil
+	b.OwnerId = s.as
+	switch {
+	case bad || !s.may("create_bot") || s.users[s.as].IsBot:
+		return nil, forbidden()
+	case b.IsValidCreate() != nil:
+		return nil, refuse(400, "model.bot.is_valid.username.app_error", "Invalid bot.")
+	}
+	for _, u := range s.users {
+		if u.Username == b.Username {
+			return nil, refuse(400, "app.user.save.username_exists.app_error", "An account with that username already exists.")
+		}
+	}
+	u := s.user(b.Username)
+	s.inTeam[u.Id] = false
+	u.IsBot, u.FirstName = true, b.DisplayName
+	b.UserId = u.Id
+	return b, nil
+}
+
+func (s *server) patchBot(r *http.Request, body []byte) (any, *model.AppError) {
+	var in model.BotPatch
+	u := s.users[r.PathValue("id")]
+	if json.Unmarshal(body, &in) != nil || u == nil || !s.may("manage_bots") {
+		return nil, forbidden()
+	}
+	if in.DisplayName != nil {
+		u.FirstName = *in.DisplayName
+	}
+	return model.Bot{UserId: u.Id, Username: u.Username, DisplayName: u.FirstName}, nil
+}
+
+func (s *server) createToken(r *http.Request, body []byte) (any, *model.AppError) {
+	var t model.UserAccessToken
+	u := s.users[r.PathValue("id")]
+	if json.Unmarshal(body, &t) != nil || u == nil || t.Description == "" || !s.may("create_user_access_token") || !s.may("manage_bots") {
+		return nil, forbidden()
+	}
+	t.Id, t.UserId, t.Token = s.id(), u.Id, s.id()
+	s.tokens[t.Token] = u.Id
+	return t, nil
+}
+
+func (s *server) portray(r *http.Request, body []byte) (any, *model.AppError) {
+	if !s.may("manage_bots") {
+		return nil, forbidden()
+	}
+	s.pictures[r.PathValue("id")] = len(body)
+	return map[string]string{"status": "OK"}, nil
+}
+
+func (s *server) addToTeam(_ *http.Request, body []byte) (any, *model.AppError) {
+	var in model.TeamMember
+	if json.Unmarshal(body, &in) != nil || s.users[in.UserId] == nil || in.TeamId != s.team.Id {
+		return nil, forbidden()
+	}
+	s.inTeam[in.UserId] = true
+	return in, nil
 }
 
 // tell brings an event to the bot, which is in the channel or not.

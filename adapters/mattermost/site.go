@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -19,14 +20,17 @@ import (
 
 // site is what there is to know of the server: who the bot is, its team, and what the server allows.
 type site struct {
-	me       *model.User
-	team     *model.Team
-	address  string // where people find the server
-	host     string // of it
-	names    bool   // a post may show another name than the bot's
-	maxFile  int64  // bytes; 0 is not told
-	whispers bool   // the bot may say something to one user alone in a channel
+	me      *model.User
+	team    *model.Team
+	address string            // where people find the server
+	host    string            // of it
+	conf    map[string]string // what the server tells its clients
+	may     map[string]bool   // the bot's permissions
+	maxFile int64             // bytes; 0 is not told
 }
+
+// names reports whether a post may show another name than the bot's.
+func (s *site) names() bool { return s.conf["EnablePostUsernameOverride"] == "true" }
 
 // known is the site, asked once and again after a change.
 func (a *adapter) known(ctx context.Context) (*site, error) {
@@ -51,14 +55,15 @@ func (a *adapter) changed() {
 	defer a.mu.Unlock()
 	a.site = nil
 	clear(a.users)
+	delete(a.notes, noGhosts)
 }
 
 func (a *adapter) survey(ctx context.Context) (*site, error) {
-	me, err := call("ask who the bot is", func() (*model.User, *model.Response, error) { return a.api.GetMe(ctx, "") })
+	me, err := told(a.api.GetMe(ctx, ""))
 	if err != nil {
 		return nil, err
 	}
-	teams, err := call("ask for the bot's teams", func() ([]*model.Team, *model.Response, error) { return a.api.GetTeamsForUser(ctx, me.Id, "") })
+	teams, err := told(a.api.GetTeamsForUser(ctx, me.Id, ""))
 	if err != nil {
 		return nil, err
 	}
@@ -66,37 +71,53 @@ func (a *adapter) survey(ctx context.Context) (*site, error) {
 	if i < 0 {
 		return nil, bridge.Login(fmt.Errorf("@%s is not in the team %s: invite it there (team menu > Invite People), or correct team: in the config", me.Username, a.cfg.Team))
 	}
-	conf, err := a.settings(ctx)
+	s := &site{me: me, team: teams[i], address: a.base, host: a.host}
+	if s.conf, err = a.settings(ctx); err != nil {
+		return nil, err
+	}
+	if u, err := url.Parse(s.conf["SiteURL"]); err == nil && u.Host != "" {
+		s.address, s.host = strings.TrimRight(s.conf["SiteURL"], "/"), u.Host
+	}
+	s.maxFile, _ = strconv.ParseInt(s.conf["MaxFileSize"], 10, 64)
+	member, err := told(a.api.GetTeamMember(ctx, s.team.Id, me.Id, ""))
 	if err != nil {
 		return nil, err
 	}
-	s := &site{me: me, team: teams[i], address: a.api.URL, host: a.host, names: conf["EnablePostUsernameOverride"] == "true", whispers: true}
-	if u, err := url.Parse(conf["SiteURL"]); err == nil && u.Host != "" {
-		s.address, s.host = strings.TrimRight(conf["SiteURL"], "/"), u.Host
+	s.may, err = rights(ctx, a.api, me.Roles+" "+member.Roles+" "+model.ChannelUserRoleId)
+	return s, err
+}
+
+// rights are the permissions of some roles.
+func rights(ctx context.Context, api *model.Client4, names string) (map[string]bool, error) {
+	roles, err := told(api.GetRolesByNames(ctx, strings.Fields(names)))
+	may := map[string]bool{}
+	for _, r := range roles {
+		for _, p := range r.Permissions {
+			may[p] = true
+		}
 	}
-	s.maxFile, _ = strconv.ParseInt(conf["MaxFileSize"], 10, 64)
-	return s, nil
+	return may, err
 }
 
 // settings are what the server tells its clients. Client4's own call is refused by servers before 11.
-func (a *adapter) settings(ctx context.Context) (map[string]string, error) {
+func (a *adapter) settings(ctx context.Context) (conf map[string]string, err error) {
 	resp, err := a.api.DoAPIGet(ctx, "/config/client?format=old", "")
 	if err != nil {
-		return nil, fault("ask for the server's settings", err)
+		return nil, done(nil, err)
 	}
 	defer func() { _ = resp.Body.Close() }()
-	var conf map[string]string
-	if err := json.NewDecoder(resp.Body).Decode(&conf); err != nil {
-		return nil, errors.New("ask for the server's settings: the answer is not what was expected; is url: the address of Mattermost?")
+	if json.NewDecoder(resp.Body).Decode(&conf) != nil {
+		return nil, errors.New("the server's settings are not what was expected; is url: the address of Mattermost?")
 	}
 	return conf, nil
 }
 
 // person is a user of the server.
 type person struct {
-	user *model.User
-	as   bridge.UserID // what the config calls them; the id for somebody who is not in it
-	at   time.Time
+	user   *model.User
+	as     bridge.UserID // what the config calls them; the id for somebody who is not in it
+	member bool          // they are in it
+	at     time.Time
 }
 
 // personFor is how long a user's names are believed. Changes are told by an event, but not all reach a bot.
@@ -104,32 +125,42 @@ const personFor = 10 * time.Minute
 
 // person finds a user by id.
 func (a *adapter) person(ctx context.Context, id string) (*person, error) {
-	a.mu.Lock()
-	p, ok := a.users[id]
-	a.mu.Unlock()
-	if ok && a.now().Sub(p.at) < personFor {
+	if p := a.remembered(id); p != nil {
 		return p, nil
 	}
-	u, err := call("ask who a user is", func() (*model.User, *model.Response, error) { return a.api.GetUser(ctx, id, "") })
+	u, err := told(a.api.GetUser(ctx, id, ""))
 	if refused(err, http.StatusForbidden, http.StatusNotFound, http.StatusBadRequest) {
 		u, err = &model.User{Id: id}, nil // deleted for good, or hidden
 	}
 	if err != nil {
 		return nil, err
 	}
-	return a.meet(u), nil
+	return a.meet(u, ""), nil
 }
 
-func (a *adapter) meet(u *model.User) *person {
-	p := &person{user: u, as: bridge.UserID(u.Id), at: a.now()}
+func (a *adapter) remembered(key string) *person {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if p := a.users[key]; p != nil && a.env.Now().Sub(p.at) < personFor {
+		return p
+	}
+	return nil
+}
+
+// meet remembers a user, whom the config calls as; "" is not known.
+func (a *adapter) meet(u *model.User, as bridge.UserID) *person {
+	p := &person{user: u, as: as, member: as != "", at: a.env.Now()}
+	if as == "" {
+		p.as = bridge.UserID(u.Id)
+	}
 	for _, m := range a.env.Lobby.Members() {
-		if as, ok := m.Account(a.env.Name); ok && called(u, as) {
-			p.as = as
+		if name, ok := m.Account(a.env.Name); ok && called(u, name) {
+			p.as, p.member = name, true
 		}
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.users[u.Id] = p
+	a.users[u.Id], a.users["@"+string(p.as)] = p, p
 	return p
 }
 
@@ -141,15 +172,10 @@ func called(u *model.User, as bridge.UserID) bool {
 
 // user finds whom the config means.
 func (a *adapter) user(ctx context.Context, as bridge.UserID) (*person, error) {
-	s := strings.ToLower(strings.TrimPrefix(string(as), "@"))
-	a.mu.Lock()
-	for _, p := range a.users {
-		if p.as == as && a.now().Sub(p.at) < personFor {
-			a.mu.Unlock()
-			return p, nil
-		}
+	if p := a.remembered("@" + string(as)); p != nil {
+		return p, nil
 	}
-	a.mu.Unlock()
+	s := strings.ToLower(strings.TrimPrefix(string(as), "@"))
 	ask := a.api.GetUserByUsername
 	switch {
 	case model.IsValidId(s):
@@ -157,148 +183,161 @@ func (a *adapter) user(ctx context.Context, as bridge.UserID) (*person, error) {
 	case strings.Contains(s, "@"):
 		ask = a.api.GetUserByEmail
 	}
-	u, err := call("look for the user "+s, func() (*model.User, *model.Response, error) { return ask(ctx, s, "") })
+	u, err := told(ask(ctx, s, ""))
 	if refused(err, http.StatusNotFound, http.StatusBadRequest) {
 		return nil, bridge.Permanent(fmt.Errorf("there is no user %s in Mattermost: correct accounts: in the config", s))
 	}
 	if err != nil {
 		return nil, err
 	}
-	p := a.meet(u)
-	if p.as != as { // the lobby does not know them: the caller does
-		return &person{user: u, as: as, at: p.at}, nil
-	}
-	return p, nil
+	return a.meet(u, as), nil
 }
 
-// needs are the permissions that the adapter cannot do without, and the role that has them in a new server.
-func needs() map[string][]string {
-	return map[string][]string{
-		"Manage Private Channels > Create Channels":         {model.PermissionCreatePrivateChannel.Id},
-		"Manage Private Channels > Manage Channel Settings": {model.PermissionManagePrivateChannelProperties.Id},
-		"Manage Private Channels > Manage Members":          {model.PermissionManagePrivateChannelMembers.Id},
+// muster tells the core whose accounts work, and notes who cannot be served; from time to time, since not
+// every change reaches a bot.
+func (a *adapter) muster(ctx context.Context, in bridge.Inbox) {
+	tick := time.NewTicker(personFor)
+	defer tick.Stop()
+	for {
+		amiss, err := a.members(ctx, in)
+		if err != nil && ctx.Err() == nil {
+			a.env.Log.Debug("it is not known whose accounts work", "err", err)
+		} else if err == nil {
+			a.note("members", strings.Join(amiss, "\n"))
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// members looks at the members' accounts: who cannot be shown customers, and why. in, if there is one, is told
+// which accounts are deactivated.
+func (a *adapter) members(ctx context.Context, in bridge.Inbox) (amiss []string, err error) {
+	s, err := a.known(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, m := range a.env.Lobby.Members() {
+		as, ok := m.Account(a.env.Name)
+		if !ok {
+			continue
+		}
+		p, err := a.user(ctx, as)
+		if bridge.Judge(err).Verdict == bridge.VerdictPermanent {
+			amiss = append(amiss, fmt.Sprintf("member %s: %v", m.ID, err))
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		active := p.user.DeleteAt == 0
+		switch {
+		case in != nil:
+			if err := receive(ctx, in, bridge.AccountState{User: p.as, Active: active, At: a.env.Now()}); err != nil {
+				return nil, err
+			}
+		case !active:
+			amiss = append(amiss, fmt.Sprintf("member %s: @%s is deactivated in Mattermost: hand the customers over, or activate the account", m.ID, p.user.Username))
+		}
+		t, err := told(a.api.GetTeamMember(ctx, s.team.Id, p.user.Id, ""))
+		switch {
+		case refused(err, http.StatusNotFound) || err == nil && t.DeleteAt > 0:
+			if active {
+				amiss = append(amiss, fmt.Sprintf("member %s: @%s is not in the team %s: invite them there (team menu > Invite People)", m.ID, p.user.Username, s.team.Name))
+			}
+		case err != nil:
+			return nil, err
+		}
+	}
+	return amiss, nil
+}
+
+// needs are the permissions that the adapter cannot do without, by their names in the System Console; the
+// members of a team have them in a new server.
+func (a *adapter) needs() map[string][]string {
+	out := map[string][]string{
 		"Create Posts":     {model.PermissionCreatePost.Id},
 		"Edit Own Posts":   {model.PermissionEditPost.Id},
 		"Delete Own Posts": {model.PermissionDeletePost.Id},
 		"Upload Files":     {model.PermissionUploadFile.Id},
 		"Post Reactions":   {model.PermissionAddReaction.Id, model.PermissionRemoveReaction.Id},
 	}
+	if a.cfg.Rooms == roomsChannel {
+		out["Manage Private Channels > Create Channels"] = []string{model.PermissionCreatePrivateChannel.Id}
+		out["Manage Private Channels > Manage Channel Settings"] = []string{model.PermissionManagePrivateChannelProperties.Id}
+		out["Manage Private Channels > Manage Members"] = []string{model.PermissionManagePrivateChannelMembers.Id}
+	} else {
+		out["Create Direct Channels (create_direct_channel, of the system's role)"] = []string{model.PermissionCreateDirectChannel.Id}
+	}
+	return out
 }
 
-// Probe asks the server whether everything is as it must be. What can be done without is told the first
-// time only.
+// Probe asks the server whether everything is as it must be.
 func (a *adapter) Probe(ctx context.Context) error {
 	a.changed()
 	s, err := a.known(ctx)
 	if err != nil {
 		return err
 	}
-	may, err := a.rights(ctx, s)
-	if err != nil {
-		return err
-	}
 	var missing []string
-	for name, ids := range needs() {
-		if !slices.ContainsFunc(ids, func(id string) bool { return !may[id] }) {
-			continue
+	for name, ids := range a.needs() {
+		if slices.ContainsFunc(ids, func(id string) bool { return !s.may[id] }) {
+			missing = append(missing, name)
 		}
-		missing = append(missing, name)
 	}
 	if len(missing) > 0 {
 		slices.Sort(missing)
 		return fmt.Errorf("@%s lacks permissions: %s (System Console > User Management > Permissions, in the scheme of the team %s)",
 			s.me.Username, strings.Join(missing, "; "), s.team.Name)
 	}
-	var wanted []error
-	for _, m := range a.env.Lobby.Members() {
-		as, ok := m.Account(a.env.Name)
-		if !ok {
-			continue
-		}
-		if err := a.serves(ctx, s, as); err != nil {
-			wanted = append(wanted, fmt.Errorf("member %s: %w", m.ID, err))
-		}
-	}
-	return errors.Join(append(wanted, a.comforts(s, may)...)...)
-}
-
-// serves says why a member cannot be in a channel of the team.
-func (a *adapter) serves(ctx context.Context, s *site, as bridge.UserID) error {
-	p, err := a.user(ctx, as)
-	if err != nil {
-		return err
-	}
-	if p.user.DeleteAt > 0 {
-		return fmt.Errorf("@%s is deactivated in Mattermost: hand the customers over, or activate the account", p.user.Username)
-	}
-	in, err := call("look whether "+p.user.Username+" is in the team", func() (*model.TeamMember, *model.Response, error) {
-		return a.api.GetTeamMember(ctx, s.team.Id, p.user.Id, "")
-	})
-	if refused(err, http.StatusNotFound) || err == nil && in.DeleteAt > 0 {
-		return fmt.Errorf("@%s is not in the team %s: invite them there (team menu > Invite People)", p.user.Username, s.team.Name)
+	a.exorcise(ctx, s)
+	amiss, err := a.members(ctx, nil)
+	for _, m := range amiss {
+		err = errors.Join(err, errors.New(m))
 	}
 	return err
 }
 
-// rights are the bot's permissions: of its own roles, of those in the team, and of every channel's members.
-func (a *adapter) rights(ctx context.Context, s *site) (map[string]bool, error) {
-	member, err := call("ask for the bot's roles", func() (*model.TeamMember, *model.Response, error) {
-		return a.api.GetTeamMember(ctx, s.team.Id, s.me.Id, "")
-	})
-	if err != nil {
-		return nil, err
-	}
-	names := append(strings.Fields(s.me.Roles+" "+member.Roles), model.ChannelUserRoleId)
-	roles, err := call("ask for the bot's permissions", func() ([]*model.Role, *model.Response, error) {
-		return a.api.GetRolesByNames(ctx, names)
-	})
-	if err != nil {
-		return nil, err
-	}
-	may := map[string]bool{}
-	for _, r := range roles {
-		for _, p := range r.Permissions {
-			may[p] = true
-		}
-	}
-	return may, nil
-}
-
-// warn says in the log what is missing and can be done without.
-func (a *adapter) warn(ctx context.Context) {
-	s, err := a.known(ctx)
-	if err != nil {
-		return
-	}
-	may, err := a.rights(ctx, s)
-	if err != nil {
-		return
-	}
-	for _, missing := range a.comforts(s, may) {
-		a.env.Log.Warn("it works, but not everything", "missing", missing)
-	}
-}
-
-// comforts are what is missing and can be done without, told once.
-func (a *adapter) comforts(s *site, may map[string]bool) []error {
+// note keeps what is missing and can be done without, for Warnings; "" is nothing.
+func (a *adapter) note(subject, text string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.told {
-		return nil
+	if a.notes[subject] = text; text == "" {
+		delete(a.notes, subject)
 	}
-	a.told = true
-	var out []error
-	if !s.names {
-		out = append(out, errors.New("customers' names stand in the text of their messages, since the server shows no other name than the bot's: "+
-			"System Console > Integrations > Integration Management > Enable integrations to override usernames (it works without)"))
+}
+
+// Warnings are what is missing and can be done without.
+func (a *adapter) Warnings() []string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	var out []string
+	for _, subject := range slices.Sorted(maps.Keys(a.notes)) {
+		out = append(out, strings.Split(a.notes[subject], "\n")...)
+	}
+	s := a.site
+	if s == nil {
+		return out
+	}
+	const overrides = "System Console > Integrations > Integration Management > Enable integrations to override "
+	if !s.names() {
+		out = append(out, "customers' names stand in the text of their messages, since the server shows no other name than the bot's: "+overrides+"usernames")
+	} else if s.conf["EnablePostIconOverride"] != "true" {
+		out = append(out, "customers' pictures are not shown: "+overrides+"profile picture icons")
 	}
 	if s.maxFile > 0 && s.maxFile < a.cfg.MaxFile {
-		out = append(out, fmt.Errorf("the server takes files of %d bytes at most, max_file: says %d: "+
-			"lower it, or raise System Console > Environment > File Storage > Maximum File Size", s.maxFile, a.cfg.MaxFile))
+		out = append(out, fmt.Sprintf("the server takes files of %d bytes at most, max_file: says %d: lower it, or raise "+
+			"System Console > Environment > File Storage > Maximum File Size", s.maxFile, a.cfg.MaxFile))
 	}
-	if a.cfg.Command != "" && !may[model.PermissionManageSlashCommands.Id] && !may[model.PermissionManageOwnSlashCommands.Id] {
-		out = append(out, fmt.Errorf("there is no /%s, since the bot may not register it: write @%s and the command, "+
-			"or give its role Manage Slash Commands, or set command: \"\" (it works without)", a.cfg.Command, s.me.Username))
+	if a.cfg.Command != "" && !s.may[model.PermissionManageSlashCommands.Id] && !s.may[model.PermissionManageOwnSlashCommands.Id] {
+		out = append(out, fmt.Sprintf("there is no /%s, since the bot may not register it: write @%s and the command, "+
+			"or give its role manage_slash_commands, or set command: \"\"", a.cfg.Command, s.me.Username))
+	}
+	if a.cfg.Rooms == roomsChannel && !s.may[model.PermissionCreatePostEphemeral.Id] {
+		out = append(out, fmt.Sprintf("private words come in the chat with @%s, since the bot may not whisper in a channel: give its role create_post_ephemeral", s.me.Username))
 	}
 	return out
 }

@@ -136,7 +136,7 @@ func FuzzText(f *testing.F) {
 				t.Errorf("%q still mentions: %q", s, got)
 			}
 		}
-		spoken(s)
+		spoken(s, true)
 		emojize(s)
 		addressed(s, "bot")
 	})

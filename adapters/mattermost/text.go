@@ -19,7 +19,7 @@ import (
 const (
 	propKey   = "hutong_key"   // Draft.Key
 	propReply = "hutong_reply" // the post that is answered
-	propCard  = "hutong_card"  // the pinned card of a room
+	propCard  = "hutong_card"  // the pinned card of a link: what names it
 )
 
 // frame is what comes over the WebSocket: an event, or the answer to a call.
@@ -30,10 +30,9 @@ type frame struct {
 		Post         string `json:"post"`     // JSON in JSON
 		Reaction     string `json:"reaction"` // JSON in JSON
 		UserID       string `json:"user_id"`
+		ParentID     string `json:"parent_id"`
 		User         *struct {
-			ID       string `json:"id"`
-			Username string `json:"username"`
-			DeleteAt int64  `json:"delete_at"`
+			ID string `json:"id"`
 		} `json:"user"`
 	} `json:"data"`
 	Broadcast struct {
@@ -93,7 +92,7 @@ func (a *adapter) message(s *site, p *model.Post, user bridge.UserID) bridge.Mes
 	}
 	e.Key, _ = p.GetProp(propKey).(string)
 	text, quoted := quoted(p.Message, a.host, s.host)
-	if e.ReplyTo == "" {
+	if quoted != "" {
 		e.ReplyTo = quoted
 	}
 	e.Text = emojize(text)
@@ -224,14 +223,17 @@ func emojize(s string) string {
 }
 
 // commands are what may be said to the bot without a slash.
-func commands() []string { return []string{"to", "who", "help", "accept", "decline", "stop", "card"} }
+func commands() []string {
+	return []string{"to", "who", "contacts", "card", "note", "remark", "tag", "pin", "mute", "accept", "decline", "help"}
+}
 
 // spoken makes a command out of words said to the bot, or to its slash command: "to 李雷" is "/to 李雷".
-// Anything else asks for help, since nothing said here goes to a customer.
-func spoken(text string) string {
+// Anything else asks for help, since nothing said here goes to a customer; so does whatever somebody says who is
+// no member, and whom the core might take for a customer.
+func spoken(text string, member bool) string {
 	name, args, _ := strings.Cut(strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(text), "/")), " ")
 	name = strings.ToLower(name)
-	if !slices.Contains(commands(), name) {
+	if !member || !slices.Contains(commands(), name) {
 		return "/help"
 	}
 	return strings.TrimSpace("/" + name + " " + args)
