@@ -9,6 +9,7 @@ import (
 	"github.com/hutong-im/hutong/adapters/telegram"
 	"github.com/hutong-im/hutong/adapters/webchat"
 	"github.com/hutong-im/hutong/adapters/wecom"
+	"github.com/hutong-im/hutong/adapters/wechat"
 	"github.com/hutong-im/hutong/adapters/wechatkf"
 	"github.com/hutong-im/hutong/bridge"
 )
@@ -22,6 +23,7 @@ func Kinds() []bridge.Kind {
 		slack.Kind(),
 		wecom.Kind(),
 		telegram.Kind(),
+		wechat.Kind(),
 		wechatkf.Kind(),
 		fake.Kind(),
 	}

@@ -69,10 +69,17 @@ type Config struct {
 
 // Button is an entry of the account's menu. It has one of Key, URL and Buttons.
 type Button struct {
-	Name    string   `yaml:"name"`
-	Key     string   `yaml:"key"` // what a press does: keyContacts or keyHuman
-	URL     string   `yaml:"url"`
-	Buttons []Button `yaml:"buttons"`
+	Name    string `yaml:"name"`
+	Key     string `yaml:"key"` // what a press does: keyContacts or keyHuman
+	URL     string `yaml:"url"`
+	Buttons []Item `yaml:"buttons"`
+}
+
+// Item is an entry below an entry. It has one of Key and URL.
+type Item struct {
+	Name string `yaml:"name"`
+	Key  string `yaml:"key"`
+	URL  string `yaml:"url"`
 }
 
 // What a press of the menu does.
@@ -161,11 +168,8 @@ func checkMenu(menu []Button) []error {
 			bad = append(bad, bridge.Problem(at+".buttons", "has %d entries, more than 5", len(b.Buttons)))
 		}
 		for k, sub := range b.Buttons {
-			at := fmt.Sprintf("%s.buttons[%d]", at, k)
-			bad = append(bad, sub.check(at, 60)...)
-			if len(sub.Buttons) > 0 {
-				bad = append(bad, bridge.Problem(at+".buttons", "a menu has two levels only"))
-			}
+			flat := Button{Name: sub.Name, Key: sub.Key, URL: sub.URL}
+			bad = append(bad, flat.check(fmt.Sprintf("%s.buttons[%d]", at, k), 60)...)
 		}
 	}
 	return bad

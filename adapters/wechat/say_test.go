@@ -136,7 +136,7 @@ func fetches(ref, kind, typ string) func(*rig, bridge.RoomID) error {
 
 func menuOfTests() []Button {
 	return []Button{
-		{Name: "联系我们", Buttons: []Button{{Name: "人工客服", Key: keyHuman}, {Name: "我的联系人", Key: keyContacts}}},
+		{Name: "联系我们", Buttons: []Item{{Name: "人工客服", Key: keyHuman}, {Name: "我的联系人", Key: keyContacts}}},
 		{Name: "官网", URL: "https://acme.example/"},
 	}
 }
