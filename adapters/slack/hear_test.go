@@ -121,7 +121,8 @@ func TestCatchUpCompares(t *testing.T) {
 			line := func(id string, l bridge.Line) bridge.Line { l.Msg, l.At = bridge.MsgID(id), moment(id); return l }
 			thumb := []bridge.Reaction{{Side: bridge.MemberSide, Emoji: "👍"}}
 			r.lobby.lines = []bridge.Line{
-				line("1700000000.000001", bridge.Line{Mine: true}), // before the card, maybe elsewhere
+				line("1700000000.000001", bridge.Line{Mine: true}),           // too old
+				line(stampOf(micros(ch.pins[0])-1), bridge.Line{Mine: true}), // before the card: maybe in another channel
 				line(gone, bridge.Line{Mine: true}), line(goneRoot, bridge.Line{Mine: true}), line(kept, bridge.Line{Mine: true, Reactions: thumb}),
 				line(string(sent[0]), bridge.Line{Reactions: append(thumb, bridge.Reaction{Side: bridge.ContactSide, Emoji: "🎉"})}),
 				line("form-V1", bridge.Line{Mine: true}), line("", bridge.Line{Mine: true}),

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -177,7 +178,7 @@ func TestFiles(t *testing.T) {
 			return strings.HasPrefix(text, "照片\n<http") && strings.HasSuffix(text, "|a.txt>")
 		})
 	})
-	files := list(must(t, o, "files.list")["files"])
+	files := list(o.must("files.list", nil)["files"])
 	at := slices.IndexFunc(files, func(f map[string]any) bool { return f["name"] == "a.txt" })
 	if at < 0 {
 		t.Fatalf("Slack has no such file: %v", files)
@@ -188,11 +189,12 @@ func TestFiles(t *testing.T) {
 	}
 }
 
-func must(t *testing.T, o *office, method string) map[string]any {
-	t.Helper()
-	got, err := o.call(botToken, method, nil)
+// must is what the app does; it must work.
+func (o *office) must(method string, f fields) map[string]any {
+	o.t.Helper()
+	got, err := o.call(botToken, method, f)
 	if err != nil || got["ok"] != true {
-		t.Fatalf("%s: %v, %v", method, got, err)
+		o.t.Fatalf("%s: %v, %v", method, got, err)
 	}
 	return got
 }
@@ -261,6 +263,60 @@ func TestKilled(t *testing.T) {
 	if got := received(); !slices.Equal(got, toCustomer) {
 		t.Errorf("the customer sees %v", got)
 	}
+}
+
+// What is for one employee alone is said privately; a form brings the words of a command; and the card and the App Home
+// follow what changes.
+func TestPrivately(t *testing.T) {
+	o, channel := met(t)
+	hook := o.site.URL("/hook/slack")
+	root := o.say(channel, "稍等")
+	o.do("chat.postMessage", fields{"channel": channel, "thread_ts": root, "text": "要给折扣吗"})
+	o.until("a private hint about the note", func() bool { return strings.Contains(o.inspect(channel, "Ephemeral"), "备注") })
+
+	o.knock(hook, "application/json", fmt.Sprintf(
+		`{"type":"event_callback","event":{"type":"app_home_opened","user":%q,"tab":"home","channel":"D1","event_ts":"1.2"}}`, o.user("lilei")))
+	trigger, _ := o.must("views.generateTriggerId", fields{"user_id": o.user("lilei")})["trigger_id"].(string)
+	o.knock(hook, "application/x-www-form-urlencoded", url.Values{
+		"command": {"/hutong"}, "text": {"remark"}, "user_id": {o.user("lilei")}, "channel_id": {channel}, "trigger_id": {trigger},
+	}.Encode())
+	o.until("the form", func() bool { return strings.Contains(o.inspect(channel, "Modals"), "/remark") })
+	if got, err := o.call(botToken, "views.open", fields{"trigger_id": trigger, "view": `{"type":"modal","title":{"type":"plain_text","text":"x"},"blocks":[]}`}); err != nil || got["error"] != "exchanged_trigger_id" {
+		t.Errorf("the gateway used another trigger: %v, %v", got, err)
+	}
+	o.knock(hook, "application/x-www-form-urlencoded", url.Values{"payload": {fmt.Sprintf(
+		`{"type":"view_submission","user":{"id":%q},"view":{"id":"V7","type":"modal","callback_id":"remark","private_metadata":%q,
+		"state":{"values":{"text":{"text":{"type":"plain_text_input","value":"茶商 <!here>"}}}}}}`, o.user("lilei"), channel)}}.Encode())
+	o.until("the card shows the remark", func() bool {
+		return slices.ContainsFunc(o.history(channel), func(m map[string]any) bool {
+			text, _ := m["text"].(string)
+			return strings.Contains(text, "\n备注：茶商 &lt;!here&gt;\n") && m["username"] == nil
+		})
+	})
+	if pins := list(o.do("pins.list", fields{"channel": channel})["items"]); len(pins) != 1 {
+		t.Errorf("%d pins, want the contact's card", len(pins))
+	}
+}
+
+// What an employee deletes, and how they react, while the gateway does not run is found out when it does.
+func TestDoneMeanwhile(t *testing.T) {
+	o, channel := met(t)
+	said := o.find(channel, "你好 &lt;!channel&gt; &amp; _原文_")
+	id := o.say(channel, "说错了")
+	o.until("the message", func() bool {
+		return len(o.received()) > 0 && strings.HasSuffix(o.received()[len(o.received())-1], "说错了")
+	})
+	o.process.Kill()
+	o.do("chat.delete", fields{"channel": channel, "ts": id})
+	o.do("reactions.add", fields{"channel": channel, "timestamp": said["ts"].(string), "name": "heart"})
+	o.start()
+	o.until("the recall", func() bool {
+		return !slices.ContainsFunc(o.received(), func(s string) bool { return strings.HasSuffix(s, "说错了") })
+	})
+	o.until("the reaction", func() bool {
+		all := o.messenger.Messages(fake.DM(customer))
+		return slices.ContainsFunc(all, func(m fake.Message) bool { return m.User == customer && len(m.Reactions) == 1 })
+	})
 }
 
 // A channel that is archived gets a successor, in which the conversation goes on.

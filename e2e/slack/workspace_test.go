@@ -4,10 +4,12 @@ package slack
 import (
 	"bytes"
 	"context"
+	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"html"
 	"io"
 	"net/http"
 	"net/url"
@@ -258,6 +260,54 @@ func (w *workspace) share(channel, name, text string, data []byte) {
 	w.do("files.completeUploadExternal", fields{
 		"channel_id": channel, "initial_comment": text, "files": fmt.Sprintf(`[{"id":%q,"title":%q}]`, got["file_id"], name),
 	})
+}
+
+// knock calls the hook as Slack does when a user types a command, fills a form or looks at the App Home.
+func (w *workspace) knock(hook, typ, body string) {
+	w.t.Helper()
+	at := fmt.Sprint(time.Now().Unix())
+	mac := hmac.New(sha256.New, []byte(signing))
+	_, _ = io.WriteString(mac, "v0:"+at+":"+body)
+	req, err := http.NewRequestWithContext(w.t.Context(), http.MethodPost, hook, strings.NewReader(body))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", typ)
+	req.Header.Set("X-Slack-Request-Timestamp", at)
+	req.Header.Set("X-Slack-Signature", "v0="+hex.EncodeToString(mac.Sum(nil)))
+	resp, err := w.client.Do(req)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	_ = resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		w.t.Fatalf("the hook answers %s", resp.Status)
+	}
+}
+
+// inspect is a part of the emulator's own page about a channel, which shows what the Web API does not tell: Ephemeral,
+// Modals, App Home.
+func (w *workspace) inspect(channel, part string) string {
+	w.t.Helper()
+	req, err := http.NewRequestWithContext(w.t.Context(), http.MethodGet, w.url+"/?tab=messages&channel="+channel, nil)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	resp, err := w.client.Do(req)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	page, err := io.ReadAll(resp.Body)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	_, text, ok := strings.Cut(string(page), ">"+part+"</h")
+	if !ok {
+		w.t.Fatalf("the emulator's page has no part %s", part)
+	}
+	text, _, _ = strings.Cut(text, "<h")
+	return html.UnescapeString(text)
 }
 
 // until waits for something to become true.
