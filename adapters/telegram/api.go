@@ -25,6 +25,8 @@ type adapter struct {
 	bot     string                  // its id, which the token begins with
 	session atomic.Pointer[session] // while Run runs
 
+	introduced atomic.Bool // the commands are registered
+
 	mu     sync.Mutex
 	me     user             // once asked
 	owners map[string]int64 // whose account a business connection is, by its id

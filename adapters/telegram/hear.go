@@ -80,6 +80,9 @@ func (a *adapter) hookURL() string { return a.env.Lobby.Company().URL + "/hook/"
 
 // introduce registers the commands, in both languages. Without them the bot works as well.
 func (a *adapter) introduce(ctx context.Context) {
+	if a.introduced.Load() {
+		return
+	}
 	for code, list := range map[string][]command{"": a.words.commands, "en": english.commands, "zh": chinese.commands} {
 		params := obj{"commands": list, "scope": obj{"type": "all_private_chats"}}
 		if code != "" {
@@ -90,6 +93,7 @@ func (a *adapter) introduce(ctx context.Context) {
 			return
 		}
 	}
+	a.introduced.Store(ctx.Err() == nil)
 }
 
 // place is how far the bot's news were heard.

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"github.com/hutong-im/hutong/adapters/telegram/telegramtest"
@@ -120,6 +121,24 @@ func TestNoPicture(t *testing.T) {
 	}
 	if k := kind(bridge.File{Type: "image/png", Size: maxPhoto + 1}); k != "document" {
 		t.Errorf("a huge picture is sent as %s", k)
+	}
+}
+
+// Of a file that cannot be read Telegram gets half a request, which does nothing: it may be tried again.
+func TestBrokenFile(t *testing.T) {
+	r := quiet(t)
+	f := attach("a.txt", "text/plain", make([]byte, 1<<20))
+	f.Open = func() (io.ReadCloser, error) {
+		return io.NopCloser(io.MultiReader(bytes.NewReader(make([]byte, 1<<19)), iotest.ErrReader(errors.New("the disk is broken")))), nil
+	}
+	for _, files := range [][]bridge.Attachment{{f}, {attach("b.txt", "text/plain", []byte("x")), f}} {
+		_, err := r.send(bridge.Draft{Key: "k", Text: "x", Files: files})
+		if bridge.Judge(err).Verdict != bridge.VerdictRetry || !strings.Contains(err.Error(), "the disk is broken") {
+			t.Errorf("verdict %d: %v", bridge.Judge(err).Verdict, err)
+		}
+	}
+	if len(r.Messages(42)) > 0 {
+		t.Errorf("shown %+v", r.Messages(42))
 	}
 }
 
