@@ -163,10 +163,14 @@ func (s *Server) Vote(user, task, line string) bool {
 	if m == nil {
 		return false
 	}
+	ids, id := "OptionIds", "OptionId"
+	if s.opts.Misspelt {
+		ids, id = "OpitonIds", "OpitonId"
+	}
 	for _, o := range m.Card.Options {
 		if o.Text == line {
 			s.pressed(user, m, m.Card.Submit.Key, []Field{{"SelectedItem", []Field{
-				{"QuestionKey", "choice"}, {"OptionIds", []Field{{"OptionId", o.ID}}},
+				{"QuestionKey", m.Card.Question}, {ids, []Field{{id, o.ID}}},
 			}}})
 			return true
 		}

@@ -12,9 +12,10 @@ type Card struct {
 	Title, Desc  string
 	Text         string // sub_title_text
 	Buttons      []Button
-	Options      []Option // of a vote
-	Submit       Button   // of a vote
-	Replaced     string   // what stands in the buttons' place, which cannot be pressed any more
+	Question     string // of a vote
+	Options      []Option
+	Submit       Button
+	Replaced     string // what stands in the buttons' place, which cannot be pressed any more
 }
 
 // Button is one button of a card.
@@ -148,6 +149,7 @@ func (s *Server) composeVote(card *Card, c *templateCard) *refusal {
 		}
 		card.Options = append(card.Options, Option{o.ID, o.Text})
 	}
+	card.Question = c.Checkbox.Key
 	card.Submit = Button{Text: c.Submit.Text, Key: c.Submit.Key}
 	if c.Text != "" || len(c.Buttons) > 0 {
 		s.complain("a vote_interaction has no sub_title_text and no button_list")

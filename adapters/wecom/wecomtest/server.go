@@ -8,6 +8,7 @@ package wecomtest
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -30,6 +31,8 @@ type Options struct {
 	// Swallowed is what the answer to a message that the duplicate check swallows carries as msgid. The documents do
 	// not say: "same" (the default) is the first message's, "none" is none, "new" is another.
 	Swallowed string
+	// Misspelt writes OpitonIds in what is chosen in a card, as the documents' sample does.
+	Misspelt bool
 	// PerMinute and PerHour are how many messages a member gets; more are dropped without a word. 0 is WeCom's 30 and 1000.
 	PerMinute, PerHour int
 }
@@ -39,7 +42,7 @@ const (
 	CorpID  = "ww5823bf96d3bd56c7"
 	AgentID = 1000002
 	Secret  = "wecom-s3cret-Tq7vJx2mPz0aLr9cWk4eYu8hBn1d" //nolint:gosec // see above
-	Token   = "QDG6eKhutong"
+	Token   = "QDG6eKhutong"                              //nolint:gosec // see above
 	AESKey  = "jWmYm7qr5nMoAUwZRjGtBxmz3KA1tkAj3ykkR6q2B2C"
 )
 
@@ -223,9 +226,7 @@ type obj = map[string]any
 
 func (s *Server) answer(w http.ResponseWriter, code int, msg string, more obj) {
 	out := obj{"errcode": code, "errmsg": msg}
-	for k, v := range more {
-		out[k] = v
-	}
+	maps.Copy(out, more)
 	w.Header().Set("Content-Type", "application/json; charset=UTF-8")
 	_ = json.NewEncoder(w).Encode(out)
 }
@@ -319,13 +320,13 @@ func (s *Server) serve(c *call, method string, f func(c *call) (obj, *refusal)) 
 	}
 	switch {
 	case c.r.Method != method:
-		return fault, nil, refuse(43001, "require %s method", method)
+		return nil, nil, refuse(43001, "require %s method", method)
 	case token == "":
-		return fault, nil, refuse(41001, "access_token missing")
+		return nil, nil, refuse(41001, "access_token missing")
 	case token != s.token:
-		return fault, nil, refuse(40014, "invalid access_token %s", token) // Tencent's errmsg has been seen to quote it
+		return nil, nil, refuse(40014, "invalid access_token %s", token) // Tencent's errmsg has been seen to quote it
 	case !s.now().Before(s.tokenEnd):
-		return fault, nil, refuse(42001, "access_token expired")
+		return nil, nil, refuse(42001, "access_token expired")
 	}
 	s.requests = append(s.requests, seen)
 	out, no := f(c)
