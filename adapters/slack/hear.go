@@ -1,9 +1,16 @@
 package slack
 
 import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
 	"strings"
+	"time"
 
 	"github.com/hutong-im/hutong/bridge"
+	"github.com/hutong-im/hutong/internal/httpx"
 )
 
 // place is where a message stands, and the thread that it hangs under as a note.
@@ -146,4 +153,177 @@ func (s *session) reactedIn(channel, ts string) (bridge.RoomID, error) {
 		}
 	}
 	return s.room(place)
+}
+
+// act handles a button, a shortcut or a form.
+func (s *session) act(i *interaction) error {
+	switch {
+	case i.Type == "block_actions" && len(i.Actions) > 0:
+		return s.pressed(i)
+	case i.Type == "view_submission" && formWord(i.View.CallbackID):
+		return s.filled(i)
+	case i.Type == "shortcut" && formWord(i.CallbackID):
+		chat, err := s.a.direct(s.ctx, []bridge.UserID{bridge.UserID(i.User.ID)})
+		if err != nil {
+			s.a.env.Log.Warn("a shortcut leads nowhere: there is no chat with the user", "user", i.User.ID, "err", err)
+			return nil
+		}
+		return s.say(i.TriggerID, i.User.ID, chat, i.CallbackID)
+	case i.Type != "message_action":
+		return nil
+	}
+	place, _ := s.place(i.Channel.ID, &i.Message)
+	room, err := s.room(place)
+	if err != nil {
+		return err
+	}
+	answer := bridge.Answered{Room: room, User: bridge.UserID(i.User.ID), Choice: "send", At: s.a.env.Now()}
+	switch i.CallbackID {
+	case sendNote:
+		answer.Ask = "note:" + i.Message.TS
+		return s.receive(answer, nil)
+	case sendAgain:
+		line, err := s.a.env.Lobby.Line(s.ctx, answer.User, room, bridge.MsgID(i.Message.TS))
+		if errors.Is(err, bridge.ErrNotFound) || err == nil && !line.Mine {
+			if err := s.a.Hint(s.ctx, room, answer.User, bridge.Ask{Text: s.a.words().notYours}); err != nil {
+				s.a.env.Log.Warn("a user could not be told that there is nothing to repeat", "user", i.User.ID, "err", err)
+			}
+			return nil
+		}
+		answer.Ask, answer.Event = "again:"+line.ID.String(), "retry-"+i.TriggerID
+		return s.receive(answer, err)
+	}
+	return s.say(i.TriggerID, i.User.ID, place, i.CallbackID)
+}
+
+// pressed brings an answer, if the button is one of ours; the room is the one that was signed.
+func (s *session) pressed(i *interaction) error {
+	action := i.Actions[0]
+	signer, err := s.a.signer(s.ctx)
+	if err != nil {
+		return err
+	}
+	sum, body, _ := strings.Cut(action.Value, " ")
+	var p press
+	if signer.Check(sum, []byte(body), s.a.env.Now()) != nil || json.Unmarshal([]byte(body), &p) != nil {
+		s.a.env.Log.Warn("a button that the gateway did not make was pressed", "user", i.User.ID)
+		return nil
+	}
+	at := s.a.env.Now()
+	if m := micros(action.ActionTs); m > 0 {
+		at = time.UnixMicro(m)
+	}
+	if err := s.receive(bridge.Answered{Room: p.Room, User: bridge.UserID(i.User.ID), Ask: p.Ask, Choice: p.Choice, At: at}, nil); err != nil {
+		return err
+	}
+	if i.ResponseURL == "" {
+		s.a.showHome(s.ctx, bridge.UserID(i.User.ID))
+		return nil
+	}
+	text := strings.TrimPrefix(escape(unescape(i.Message.Text))+"\n"+fmt.Sprintf(s.a.words().answered, escape(action.Text.Text), i.User.ID), "\n")
+	if err := s.replaceQuestion(i.ResponseURL, text); err != nil {
+		s.a.env.Log.Warn("the buttons of an answered question stay", "room", p.Room, "err", err)
+	}
+	return nil
+}
+
+// replaceQuestion takes the buttons off a question, which may be one that a single user sees.
+func (s *session) replaceQuestion(address, text string) error {
+	u, err := url.Parse(address)
+	if err != nil || !s.a.trusted(u) {
+		return errors.New("the address to answer at is not Slack's")
+	}
+	body := fields{"replace_original": true, "text": text, "blocks": []fields{mrkdwn(text)}}
+	req, err := httpx.Request(s.ctx, http.MethodPost, address, body)
+	if err != nil {
+		return err
+	}
+	_, err = httpx.Do(s.ctx, s.a.env.HTTP, req, maxCall)
+	return err
+}
+
+// formWord reports whether a word asks for a text in a form when it comes without one.
+func formWord(word string) bool { return word == "note" || word == "remark" || word == "tag" }
+
+// say brings the words of a slash command or a shortcut: "/hutong to 李雷" is the gateway's "/to 李雷". Or it opens the
+// form for what they lack; that may be whom they are about, since Slack takes no slash commands in threads.
+func (s *session) say(trigger, user, place, words string) error {
+	words = strings.TrimPrefix(strings.TrimSpace(words), "/")
+	if words == "" {
+		words = "help"
+	}
+	room, err := s.room(place)
+	if err != nil {
+		return err
+	}
+	word, text, _ := strings.Cut(words, " ")
+	if formWord(word) {
+		r, _, _, err := s.a.where(s.ctx, room)
+		if err != nil {
+			return err
+		}
+		about := room
+		if r.Key == "" {
+			about = ""
+		}
+		if text == "" || about == "" {
+			if opened, err := s.openForm(trigger, user, word, text, about); opened || err != nil {
+				return err
+			}
+		}
+	}
+	return s.receive(bridge.MessageEvent{
+		Room: room, User: bridge.UserID(user), Msg: bridge.MsgID("command-" + trigger), At: s.a.env.Now(), Text: "/" + words,
+	}, nil)
+}
+
+// openForm asks for a text, and for the customer whom it is about if room is "". It reports whether it could: a form
+// comes within three seconds or not at all.
+func (s *session) openForm(trigger, user, word, text string, room bridge.RoomID) (bool, error) {
+	w := s.a.words()
+	rooms, err := s.a.env.Lobby.Rooms(s.ctx, bridge.UserID(user))
+	if err != nil {
+		return false, fmt.Errorf("list the rooms: %w", err)
+	}
+	var blocks, options []fields
+	for _, r := range rooms[:min(len(rooms), maxOptions)] {
+		options = append(options, fields{"text": plainText(r.Other.Text, maxLabel), "value": string(r.Room)})
+		if r.Room == room && word == "remark" && text == "" {
+			text = r.Remark
+		}
+	}
+	if len(options) == 0 {
+		return false, nil
+	}
+	if room == "" {
+		choose := fields{"type": "static_select", "action_id": "room", "options": options}
+		blocks = append(blocks, fields{"type": "input", "block_id": "room", "label": plainText(w.customer, maxLabel), "element": choose})
+	}
+	input := fields{"type": "plain_text_input", "action_id": "text", "multiline": word == "note", "max_length": maxSection}
+	if text != "" {
+		input["initial_value"] = cut(text, maxSection)
+	}
+	blocks = append(blocks, fields{"type": "input", "block_id": "text", "label": plainText(w.forms[word], maxLabel), "element": input})
+	err = s.a.call(s.ctx, "views.open", fields{"trigger_id": trigger, "view": fields{
+		"type": "modal", "callback_id": word, "private_metadata": string(room), "blocks": blocks,
+		"title": plainText("/"+word, maxLabel), "submit": plainText(w.submit, maxLabel), "close": plainText(w.cancel, maxLabel),
+	}}, nil)
+	if err != nil {
+		s.a.env.Log.Warn("a form could not be opened", "user", user, "err", err)
+	}
+	return err == nil, nil
+}
+
+// filled brings what was written into a form, in the words of the command.
+func (s *session) filled(i *interaction) error {
+	values := i.View.State.Values
+	room := i.View.Room
+	if room == "" {
+		room = values["room"]["room"].SelectedOption.Value
+	}
+	text := strings.TrimSpace(values["text"]["text"].Value)
+	return s.receive(bridge.MessageEvent{
+		Room: bridge.RoomID(room), User: bridge.UserID(i.User.ID), Msg: bridge.MsgID("form-" + i.View.ID), At: s.a.env.Now(),
+		Text: "/" + i.View.CallbackID + " " + text,
+	}, nil)
 }

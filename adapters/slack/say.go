@@ -230,22 +230,13 @@ func (a *adapter) react(ctx context.Context, room bridge.RoomID, msg bridge.MsgI
 	return err
 }
 
-// marks are the reactions that show a fate; "" is none.
+// mark is the reaction that shows a fate; "" is none.
 func mark(s bridge.State) string {
-	switch s {
-	case bridge.StatePending, bridge.StateHeld:
-		return "hourglass_flowing_sand"
-	case bridge.StateSent, bridge.StateDelivered:
-		return "white_check_mark"
-	case bridge.StateRead:
-		return "eyes"
-	case bridge.StateFailed:
-		return "x"
-	case bridge.StateUnknown:
-		return "question"
-	case bridge.StateCancelled:
-	}
-	return ""
+	return map[bridge.State]string{
+		bridge.StatePending: "hourglass_flowing_sand", bridge.StateHeld: "hourglass_flowing_sand",
+		bridge.StateSent: "white_check_mark", bridge.StateDelivered: "white_check_mark", bridge.StateRead: "eyes",
+		bridge.StateFailed: "x", bridge.StateUnknown: "question",
+	}[s]
 }
 
 // freshFor is how young a message is that cannot have a mark yet: the hourglass comes after 3 s.
