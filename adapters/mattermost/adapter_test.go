@@ -39,12 +39,15 @@ func newOffice(t *testing.T, change ...func(s *server)) *office {
 	for _, f := range change {
 		f(s)
 	}
-	o := &office{network: newNetwork(t, s), t: t, state: mem.New().KV("adapter/under-test")}
+	o := &office{network: newNetwork(t, s), t: t, state: newState()}
 	o.server.user("lilei")
 	o.lobby.members = []bridge.Member{{ID: "lilei", Accounts: []bridge.UserRef{{Adapter: "under-test", User: lilei}}}}
 	o.open()
 	return o
 }
+
+// newState is what a new gateway keeps: nothing.
+func newState() bridge.KV { return mem.New().KV("adapter/under-test") }
 
 // open makes a new adapter, as a new process would.
 func (o *office) open() {

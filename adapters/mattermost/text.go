@@ -224,7 +224,7 @@ func emojize(s string) string {
 
 // commands are what may be said to the bot without a slash.
 func commands() []string {
-	return []string{"to", "who", "contacts", "card", "note", "remark", "tag", "pin", "mute", "accept", "decline", "help"}
+	return []string{"to", "who", "contacts", "card", "note", "remark", "tag", "pin", "unpin", "mute", "unmute", "accept", "decline", "help"}
 }
 
 // spoken makes a command out of words said to the bot, or to its slash command: "to 李雷" is "/to 李雷".

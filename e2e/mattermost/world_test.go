@@ -58,18 +58,22 @@ type world struct {
 	url    string         // where the gateway finds Mattermost
 	dir    string
 	token  string // the file that it is in
+
+	// What differs from the usual, as YAML: settings of both adapters, and more adapters.
+	teamMore, outLimits, more string
+	windowed                  int // how many messages the messenger allows in its window
 }
 
 func newWorld(t *testing.T, configure ...func(w *world)) *world {
 	t.Helper()
-	w := &world{t: t, name: fmt.Sprintf("t%d", time.Now().UnixNano()), url: mm.URL, dir: t.TempDir()}
+	w := &world{t: t, name: fmt.Sprintf("t%d", time.Now().UnixNano()), url: mm.URL, dir: t.TempDir(), outLimits: "window: 48h"}
 	for _, f := range configure {
 		f(w)
 	}
 	w.people()
 	var err error
 	caps, _ := fake.ProfileCaps(fake.Full)
-	caps.Window.Open = 48 * time.Hour
+	caps.Window.Open, caps.Window.Messages = 48*time.Hour, w.windowed
 	w.out, err = fake.NewNetwork(fake.Options{Caps: &caps})
 	w.must(err)
 	api := httptest.NewServer(w.out.Handler())
@@ -81,12 +85,13 @@ func newWorld(t *testing.T, configure ...func(w *world)) *world {
 company: { name: ACME 贸易有限公司, short: ACME, zone: Asia/Shanghai, language: zh }
 gateway: { listen: "127.0.0.1:%d", url: "%s", data: "%s" }
 adapters:
-  team: { kind: mattermost, url: %q, token: "file:%s", team: %s }
-  out: { kind: fake, url: %q, secret: %s, limits: { window: 48h } }
+  team: { kind: mattermost, url: %q, token: "file:%s", team: %s%s }
+  out: { kind: fake, url: %q, secret: %s, limits: { %s } }
+%s
 members:
   - { id: lilei, name: 李雷, title: 销售经理, accounts: { team: lilei-%s }, serves: true }
 fallback: lilei
-`, w.site.Port, w.site.URL(""), filepath.Join(w.dir, "data"), w.url, w.token, w.name, api.URL, fake.DefaultSecret, w.name), 0o600))
+`, w.site.Port, w.site.URL(""), filepath.Join(w.dir, "data"), w.url, w.token, w.name, w.teamMore, api.URL, fake.DefaultSecret, w.outLimits, w.more, w.name), 0o600))
 	return w
 }
 
