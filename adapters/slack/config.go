@@ -93,11 +93,9 @@ func scopes() []string {
 // comforts are the scopes that can be done without, and what is missed then.
 func comforts() map[string]string {
 	return map[string]string{
-		"commands":    "there is no /hutong, and there are no shortcuts",
-		"files:read":  "employees' files do not reach customers",
-		"files:write": "customers' files do not reach employees",
-		"pins:write":  "contacts' cards are not pinned",
-		"users:read":  "mentions reach customers without names, and deactivated accounts are not noticed",
+		"commands":   "there is no /hutong, and there are no shortcuts",
+		"pins:write": "contacts' cards are not pinned",
+		"users:read": "mentions reach customers without names, and deactivated accounts are not noticed",
 	}
 }
 

@@ -124,7 +124,7 @@ func TestManifest(t *testing.T) {
 		var m struct {
 			Display  struct{ Name string } `json:"display_information"`
 			Features struct {
-				Shortcuts []struct{ Name string }
+				Shortcuts []struct{ Name, Type string }
 				Commands  []struct{ URL string } `json:"slash_commands"`
 			}
 			OAuth    struct{ Scopes struct{ Bot []string } } `json:"oauth_config"`
@@ -144,7 +144,11 @@ func TestManifest(t *testing.T) {
 		if !slices.Equal(m.OAuth.Scopes.Bot, scopes()) || bytes.Contains(b, []byte("null")) {
 			t.Errorf("%s", b)
 		}
+		types := map[string]int{}
 		for _, s := range m.Features.Shortcuts {
+			if types[s.Type]++; types[s.Type] > 5 { // Slack's limit
+				t.Errorf("too many shortcuts of type %s", s.Type)
+			}
 			if len(s.Name) > 24 { // Slack's limit
 				t.Errorf("shortcut %q is too long", s.Name)
 			}
@@ -161,6 +165,9 @@ func TestScopesAreDocumented(t *testing.T) {
 	for _, s := range append(scopes(), "connections:write") {
 		if !strings.Contains(string(page), "| `"+s+"` |") {
 			t.Errorf("docs/slack.md does not say why %s is needed", s)
+		}
+		if must := strings.Contains(string(page), "| `"+s+"` | must |"); must == (comforts()[s] != "") {
+			t.Errorf("docs/slack.md says of %s that it is needed: %v", s, must)
 		}
 	}
 }
