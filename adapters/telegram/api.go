@@ -44,6 +44,7 @@ var (
 	_ bridge.Reactor = (*adapter)(nil)
 	_ bridge.Typer   = (*adapter)(nil)
 	_ bridge.Opener  = (*adapter)(nil)
+	_ bridge.Asker   = (*adapter)(nil)
 	_ bridge.Fetcher = (*adapter)(nil)
 	_ bridge.Prober  = (*adapter)(nil)
 	_ bridge.Inviter = (*adapter)(nil)

@@ -119,10 +119,23 @@ func (n *network) Do(a adaptertest.Act) (bridge.MsgID, bool) {
 		return msgOf(n.Say(telegramtest.Said{User: u, Text: "/start " + string(a.Card)})), true
 	case adaptertest.Leave:
 		n.Block(u.ID, true)
-	case adaptertest.Recall, adaptertest.Read, adaptertest.Type, adaptertest.Press:
+	case adaptertest.Press:
+		n.press(u.ID, num(a.Msg), a.Choice)
+	case adaptertest.Recall, adaptertest.Read, adaptertest.Type:
 		return "", false // a bot is not told
 	}
 	return a.Msg, true
+}
+
+// press presses the button whose choice has that name.
+func (n *network) press(user, msg int64, choice string) {
+	for _, m := range n.Messages(user) {
+		for i, b := range m.Buttons {
+			if m.ID == msg && i == map[string]int{"accept": 0, "decline": 1}[choice] {
+				n.Press(user, msg, b.Data)
+			}
+		}
+	}
 }
 
 func (n *network) View(room bridge.RoomID) adaptertest.View {
@@ -135,6 +148,9 @@ func (n *network) View(room bridge.RoomID) adaptertest.View {
 		}
 		if m.File != nil {
 			l.Files = []adaptertest.Upload{{Name: m.File.Name, Type: m.File.Type, Data: m.File.Data}}
+		}
+		for _, b := range m.Buttons {
+			l.Choices = append(l.Choices, b.Text)
 		}
 		if e := m.Reactions[0]; e != "" {
 			l.Reactions = []string{e}

@@ -203,6 +203,8 @@ func (s *session) take(ctx context.Context, u update) error {
 		return nil
 	case u.Member != nil:
 		return s.membership(ctx, u)
+	case u.Press != nil:
+		return s.press(ctx, u)
 	case u.Connection != nil:
 		return s.a.connected(ctx, u.Connection)
 	}

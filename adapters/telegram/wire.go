@@ -9,7 +9,7 @@ import (
 // (https://core.telegram.org/bots/api#update).
 func wanted() []string {
 	return []string{
-		"message", "edited_message", "message_reaction", "my_chat_member",
+		"message", "edited_message", "message_reaction", "my_chat_member", "callback_query",
 		"business_connection", "business_message", "edited_business_message", "deleted_business_messages",
 	}
 }
@@ -21,6 +21,7 @@ type update struct {
 	Edited          *message    `json:"edited_message"`
 	Reaction        *reacted    `json:"message_reaction"`
 	Member          *membership `json:"my_chat_member"`
+	Press           *pressed    `json:"callback_query"`
 	Connection      *connection `json:"business_connection"`
 	Business        *message    `json:"business_message"`
 	EditedBusiness  *message    `json:"edited_business_message"`
@@ -68,6 +69,8 @@ func (u *update) chat() int64 {
 		return u.Reaction.Chat.ID
 	case u.Member != nil:
 		return u.Member.Chat.ID
+	case u.Press != nil && u.Press.Message != nil:
+		return u.Press.Message.Chat.ID
 	case u.DeletedBusiness != nil:
 		return u.DeletedBusiness.Chat.ID
 	}

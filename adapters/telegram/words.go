@@ -12,6 +12,8 @@ type words struct {
 	unsupported string
 	local       string
 	leaving     string // bot's name
+	answered    string
+	notYours    string
 	mapLink     string // latitude, longitude, both twice
 
 	commands []command
@@ -47,6 +49,8 @@ var english = words{
 	unsupported:  "(a message of a kind that cannot be shown here)",
 	local:        "the Bot API server runs with --local and keeps its files to itself; run it without",
 	leaving:      "I talk in private chats only: t.me/%s",
+	answered:     "This was answered already.",
+	notYours:     "You were not the one who was asked.",
 	mapLink:      "https://www.openstreetmap.org/?mlat=%[1]s&mlon=%[2]s#map=16/%[1]s/%[2]s",
 	commands: []command{
 		{"contacts", "whom you can talk to here"},
@@ -75,6 +79,8 @@ var chinese = words{
 	unsupported:  "（一条此处无法显示的消息）",
 	local:        "Bot API 服务器以 --local 方式运行，文件不对外提供；请去掉该参数",
 	leaving:      "我只在私聊中提供服务：t.me/%s",
+	answered:     "该请求已处理。",
+	notYours:     "这不是发给您的请求。",
 	mapLink:      "https://uri.amap.com/marker?position=%[2]s,%[1]s&coordinate=wgs84",
 	commands: []command{
 		{"contacts", "这里可以联系谁"},

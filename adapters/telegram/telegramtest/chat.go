@@ -60,10 +60,36 @@ type Message struct {
 	ReplyTo   int64
 	Group     string // of an album
 	Deleted   bool
+	Buttons   []Button
 	Reactions map[int64]string // by who reacted; the bot is 0
 	more      map[string]any
 	chat      *chat
 	chatID    int64
+}
+
+// Button is one under a message.
+type Button struct{ Text, Data string }
+
+// Press is a user who presses a button; data is what it brings back, or what a client makes up. It returns the
+// call's id, which has to be answered.
+func (s *Server) Press(user, msg int64, data string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := s.chats[user]
+	id := fmt.Sprintf("press%d", s.nextPress)
+	s.nextPress++
+	s.presses[id] = true
+	s.push(map[string]any{"callback_query": map[string]any{
+		"id": id, "from": userWire(c.user), "message": s.wire(c.find(msg)), "chat_instance": "1", "data": data,
+	}})
+	return id
+}
+
+// Toasts are the words that pressed buttons were answered with, "" for none.
+func (s *Server) Toasts() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.toasts)
 }
 
 // Started makes a user who has started the bot.

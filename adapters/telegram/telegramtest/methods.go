@@ -45,12 +45,13 @@ func methods() map[string]method {
 		"getFile":               {fields{"file_id": "*string"}, false, getFile},
 		"leaveChat":             {fields{"chat_id": "*int"}, false, leaveChat},
 
-		"sendMessage":            {common(fields{"text": "*string", "entities": "list"}), true, sendMessage},
+		"sendMessage":            {common(fields{"text": "*string", "entities": "list", "reply_markup": "object"}), true, sendMessage},
 		"sendMediaGroup":         {common(fields{"media": "*list"}), true, sendMediaGroup},
-		"editMessageText":        {common(fields{"message_id": "*int", "text": "*string", "entities": "list"}), true, editText},
+		"editMessageText":        {common(fields{"message_id": "*int", "text": "*string", "entities": "list", "reply_markup": "object"}), true, editText},
 		"editMessageCaption":     {common(fields{"message_id": "*int", "caption": "string", "caption_entities": "list"}), true, editCaption},
 		"deleteMessage":          {fields{"chat_id": "*int", "message_id": "*int"}, true, deleteMessage},
 		"deleteBusinessMessages": {fields{"business_connection_id": "*string", "message_ids": "*list"}, true, deleteBusiness},
+		"answerCallbackQuery":    {fields{"callback_query_id": "*string", "text": "string", "show_alert": "bool"}, true, answerPress},
 		"setMessageReaction":     {fields{"chat_id": "*int", "message_id": "*int", "reaction": "list", "is_big": "bool"}, true, setReaction},
 		"sendChatAction":         {fields{"business_connection_id": "string", "chat_id": "*int", "action": "*string"}, true, chatAction},
 	}
@@ -131,11 +132,58 @@ func sendMessage(s *Server, in input) (any, *fault) {
 	if text == "" {
 		return nil, bad("message text is empty")
 	}
+	buttons, f := keyboard(in)
+	if f != nil {
+		return nil, f
+	}
 	m, f := s.say(in, text, list, nil)
 	if f != nil {
 		return nil, f
 	}
+	m.Buttons = buttons
 	return s.wire(m), nil
+}
+
+// keyboard reads the buttons under a message (https://core.telegram.org/bots/api#inlinekeyboardmarkup).
+func keyboard(in input) ([]Button, *fault) {
+	markup, ok := in.params["reply_markup"].(map[string]any)
+	if !ok {
+		return nil, nil
+	}
+	rows, ok := markup["inline_keyboard"].([]any)
+	if !ok || len(markup) != 1 {
+		return nil, bad("can't parse reply keyboard markup JSON object")
+	}
+	var out []Button
+	for _, row := range rows {
+		list, ok := row.([]any)
+		if !ok {
+			return nil, bad("object expected as reply markup")
+		}
+		for _, one := range list {
+			b, _ := one.(map[string]any)
+			text, _ := b["text"].(string)
+			data, _ := b["callback_data"].(string)
+			if text == "" || len(b) != 2 {
+				return nil, bad("can't parse inline keyboard button: Text buttons are unallowed in the inline keyboard")
+			}
+			if data == "" || len(data) > 64 {
+				return nil, bad("BUTTON_DATA_INVALID")
+			}
+			out = append(out, Button{text, data})
+		}
+	}
+	return out, nil
+}
+
+func answerPress(s *Server, in input) (any, *fault) {
+	id := in.text("callback_query_id")
+	if !s.presses[id] {
+		return nil, bad("query is too old and response timeout expired or query ID is invalid")
+	}
+	delete(s.presses, id)
+	s.toasts = append(s.toasts, in.text("text"))
+	return true, nil
 }
 
 func sendFile(s *Server, in input, kind string) (any, *fault) {
@@ -232,7 +280,14 @@ func editText(s *Server, in input) (any, *fault) {
 	if f != nil {
 		return nil, f
 	}
+	buttons, f := keyboard(in)
+	if f != nil {
+		return nil, f
+	}
 	m, f := s.mine(in)
+	if f == nil && m.File == nil && text != "" && m.Text != text {
+		m.Buttons = buttons // without reply_markup the buttons go
+	}
 	switch {
 	case f != nil:
 		return nil, f

@@ -48,8 +48,11 @@ type Server struct {
 	files       map[string]*File
 	connections map[string]int64 // owner by business connection
 	calls       []Call
-	commands    map[string]int // how many are registered, by language
-	lastID      int64          // of messages
+	commands    map[string]int  // how many are registered, by language
+	presses     map[string]bool // pressed buttons that were not answered yet
+	nextPress   int
+	toasts      []string
+	lastID      int64 // of messages
 	lastUpdate  int64
 	queue       []update
 	news        chan struct{} // closed when something is queued
@@ -94,7 +97,7 @@ func bad(text string, args ...any) *fault {
 func New(front func(url string) string) *Server {
 	s := &Server{
 		front: front, refusals: map[string]*fault{}, chats: map[int64]*chat{}, files: map[string]*File{}, connections: map[string]int64{},
-		commands: map[string]int{}, lastID: 100, lastUpdate: 5000, news: make(chan struct{}), cut: make(chan struct{}),
+		commands: map[string]int{}, presses: map[string]bool{}, lastID: 100, lastUpdate: 5000, news: make(chan struct{}), cut: make(chan struct{}),
 	}
 	s.srv = httptest.NewServer(s)
 	s.calling.Go(s.deliver)
