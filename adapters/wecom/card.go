@@ -29,6 +29,7 @@ const (
 	maxButtons   = 6
 	maxOptions   = 20
 	questionName = "choice" // question_key of a vote
+	maxArticle   = 24       // of an article's 128 bytes; the rest is for marks
 )
 
 // press is what a button brings back. With Ask "" it chooses a customer: Choice is the link.
@@ -117,10 +118,10 @@ func (q *question) fits() bool {
 }
 
 // card makes the body: buttons for a few choices, a list for more.
-func (a *adapter) card(q question, key string) (obj, error) {
+func (a *adapter) card(q question, key string, marks int) (obj, error) {
 	title, rest, _ := strings.Cut(q.text, "\n")
 	head := obj{"title": clip(title, maxTitle)}
-	out := obj{"task_id": "hutong-" + digest(key), "main_title": head}
+	out := obj{"task_id": fmt.Sprintf("hutong-%s-%d", digest(key), marks), "main_title": head}
 	if len(q.choices) > maxButtons {
 		if rest != "" {
 			head["desc"] = clip(rest, maxDesc)
@@ -170,8 +171,8 @@ func (a *adapter) sendCard(ctx context.Context, key string, q question) (bridge.
 			return "", err
 		}
 	}
-	return a.deliver(ctx, q.room, key, q.text, func(entry) (string, any, error) {
-		c, err := a.card(q, key)
+	return a.deliver(ctx, q.room, key, q.text, func(e entry) (string, any, error) {
+		c, err := a.card(q, key, e.Marks)
 		return cardKind, c, err
 	})
 }
@@ -233,8 +234,8 @@ func (a *adapter) hint(ctx context.Context, room bridge.RoomID, key string, q br
 		return err
 	}
 	title, _, _ := strings.Cut(q.Text, "\n")
-	_, err := a.deliver(ctx, room, key+"/picture", q.Picture, func(entry) (string, any, error) {
-		return "news", obj{"articles": []obj{{"title": clip(title, 40), "url": q.Picture, "picurl": q.Picture}}}, nil
+	_, err := a.deliver(ctx, room, key+"/picture", q.Picture, func(e entry) (string, any, error) {
+		return "news", obj{"articles": []obj{{"title": marked(clip(title, maxArticle), e.Marks), "url": q.Picture, "picurl": q.Picture}}}, nil
 	})
 	return err
 }

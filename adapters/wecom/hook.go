@@ -110,10 +110,41 @@ func (s *session) end() {
 	s.calls.Wait()
 }
 
+// startWithin is how long a push waits for Run to begin: WeCom tries three times only.
+const startWithin = time.Second
+
+// enter finds the run that a push is for, and holds it until its calls are done; nil is none.
+func (a *adapter) enter(ctx context.Context) *session {
+	ctx, cancel := context.WithTimeout(ctx, startWithin)
+	defer cancel()
+	for {
+		a.mu.Lock()
+		s, moved := a.session, a.moved
+		a.mu.Unlock()
+		if s != nil && s.begin() {
+			return s
+		}
+		select {
+		case <-moved:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// now makes s the run that pushes are for.
+func (a *adapter) now(s *session) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.session = s
+	close(a.moved)
+	a.moved = make(chan struct{})
+}
+
 // take stores what was pushed.
 func (a *adapter) take(ctx context.Context, p tencent.Push) ([]byte, error) {
-	s := a.session.Load()
-	if s == nil || !s.begin() {
+	s := a.enter(ctx)
+	if s == nil {
 		return nil, errNotRunning
 	}
 	defer s.calls.Done()

@@ -175,6 +175,14 @@ func (l *ledger) drop(ctx context.Context, e entry) error {
 	return l.change(ctx, e)
 }
 
+// spoil notes that a message did not arrive although WeCom took its body: the check knows that body now, so that the
+// next try needs another one.
+func (l *ledger) spoil(ctx context.Context, e entry) error {
+	spoilt := e
+	spoilt.Key = "spoilt " + e.Key + strings.Repeat("+", e.Marks)
+	return errors.Join(l.drop(ctx, e), l.change(ctx, spoilt))
+}
+
 // heard notes what the member said, to be found when it is quoted.
 func (l *ledger) heard(ctx context.Context, room bridge.RoomID, text string, id bridge.MsgID) error {
 	now := l.now()

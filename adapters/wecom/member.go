@@ -34,9 +34,9 @@ const calledKey = "called"
 // Run hears until ctx ends: the hook hands events to it. Beside that it looks after the members and the menu.
 func (a *adapter) Run(ctx context.Context, in bridge.Inbox) error {
 	s := &session{ctx: ctx, in: in}
-	a.session.Store(s)
+	a.now(s)
 	defer s.end()
-	defer a.session.CompareAndSwap(s, nil)
+	defer a.now(nil)
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
 	for {

@@ -79,6 +79,11 @@ func (a *adapter) sendText(ctx context.Context, room bridge.RoomID, key, text st
 	})
 }
 
+// taken is what became of a message that WeCom took with errcode 0, and did not show.
+type taken struct{ text string }
+
+func (e *taken) Error() string { return e.text }
+
 // content makes the part of a body that depends on its type.
 type content func(e entry) (kind string, body any, err error)
 
@@ -104,7 +109,13 @@ func (a *adapter) deliver(ctx context.Context, room bridge.RoomID, key, text str
 	if err != nil {
 		if bridge.Judge(err).Verdict == bridge.VerdictUnsure {
 			a.ledger.spend(room)
-		} else if err := a.ledger.drop(keep, e); err != nil {
+			return "", err
+		}
+		forget := a.ledger.drop
+		if _, is := errors.AsType[*taken](err); is {
+			forget = a.ledger.spoil
+		}
+		if err := forget(keep, e); err != nil {
 			a.env.Log.WarnContext(ctx, "a message that was not sent stays in the ledger", "err", err)
 		}
 		return "", err
@@ -149,10 +160,10 @@ func (a *adapter) post(ctx context.Context, room bridge.RoomID, user string, e *
 	w := a.words()
 	switch {
 	case out.Unlicensed != "":
-		return out, bridge.RetryAfter(fmt.Errorf(w.unlicensed, room), unreachableFor)
+		return out, bridge.RetryAfter(&taken{fmt.Sprintf(w.unlicensed, room)}, unreachableFor)
 	case out.Invalid != "":
 		a.nudge()
-		return out, bridge.RetryAfter(fmt.Errorf(w.invisible, room), unreachableFor)
+		return out, bridge.RetryAfter(&taken{fmt.Sprintf(w.invisible, room)}, unreachableFor)
 	}
 	return out, nil
 }

@@ -10,7 +10,6 @@ import (
 	"net/url"
 	"strconv"
 	"sync"
-	"sync/atomic"
 
 	"github.com/hutong-im/hutong/bridge"
 	"github.com/hutong-im/hutong/internal/tencent"
@@ -115,7 +114,7 @@ func (c *Config) Open(env bridge.Env) (bridge.Adapter, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &adapter{cfg: *c, env: env, nudged: make(chan struct{}, 1), unsure: map[string]string{}}
+	a := &adapter{cfg: *c, env: env, nudged: make(chan struct{}, 1), moved: make(chan struct{}), unsure: map[string]string{}}
 	client := tencent.Client{URL: c.API, HTTP: env.HTTP, Codes: tencent.WeComCodes(), Language: a.language}
 	a.api = client
 	a.api.Tokens = tencent.NewTokens(env, c.CorpID+"/"+strconv.Itoa(c.AgentID), tencent.CorpToken(client, c.CorpID, c.Secret))
@@ -135,11 +134,11 @@ type adapter struct {
 	book   *book
 	nudged chan struct{} // the members are to be looked at again
 
-	session atomic.Pointer[session] // nil while Run is not running
-
-	mu     sync.Mutex
-	unsure map[string]string // hints of which nobody knows whether they arrived: to their keys
-	health health
+	mu      sync.Mutex
+	session *session          // nil while Run is not running
+	moved   chan struct{}     // closed when session is another one
+	unsure  map[string]string // hints of which nobody knows whether they arrived: to their keys
+	health  health
 }
 
 var (
