@@ -7,6 +7,8 @@ import (
 	"encoding/xml"
 	"errors"
 	"fmt"
+	"hash/fnv"
+	"math"
 	"net/url"
 	"strconv"
 	"strings"
@@ -115,6 +117,9 @@ func (a *adapter) take(ctx context.Context, p tencent.Push) ([]byte, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(s.ctx, cancel)()
+	turn := &a.turns[turnOf(string(m.FromUserName))]
+	turn.Lock()
+	defer turn.Unlock()
 	a.called(ctx)
 	who, err := a.guest(ctx, m)
 	if err != nil {
@@ -134,6 +139,14 @@ func (a *adapter) take(ctx context.Context, p tencent.Push) ([]byte, error) {
 		return nil, err
 	}
 	return a.greet(ctx, p, m, who), nil
+}
+
+// turnOf spreads customers over the turns: of one customer one push is handled at a time, so that their words
+// stay in order and what is known of them is not mixed up.
+func turnOf(openid string) uint32 {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(openid)) // never fails
+	return h.Sum32() % turns
 }
 
 // called notes that WeChat knows the address.
@@ -266,7 +279,7 @@ func (m *push) place() string {
 	x, errX := strconv.ParseFloat(string(m.Latitude), 64)
 	y, errY := strconv.ParseFloat(string(m.Longitude), 64)
 	text := "📍 " + bridge.EscapeMarkdown(string(m.Label))
-	if errX != nil || errY != nil {
+	if errX != nil || errY != nil || !(math.Abs(x) <= 90 && math.Abs(y) <= 180) { // not for NaN either
 		return strings.TrimSpace(text)
 	}
 	at := strconv.FormatFloat(x, 'f', 6, 64) + "," + strconv.FormatFloat(y, 'f', 6, 64)

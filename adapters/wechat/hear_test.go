@@ -48,6 +48,7 @@ func pushes() []pushed {
 			"location", "location", fieldsOf("Location_X", "23.134521", "Location_Y", "113.358803", "Scale", "20", "Label", "广州塔_1"),
 			bridge.MessageEvent{Text: "📍 广州塔\\_1\n<https://apis.map.qq.com/uri/v1/marker?marker=coord%3A23.134521%2C113.358803%3Btitle%3A%E5%B9%BF%E5%B7%9E%E5%A1%94_1&referer=hutong>"},
 		},
+		{"location nowhere", "location", fieldsOf("Location_X", "91", "Location_Y", "0", "Scale", "20", "Label", "梦"), bridge.MessageEvent{Text: "📍 梦"}},
 		{
 			"link", "link", fieldsOf("Title", "公众平台*", "Description", "官网", "Url", "https://a.example/x_y?b=1"),
 			bridge.MessageEvent{Text: "公众平台\\*\n官网\n<https://a.example/x_y?b=1>"},

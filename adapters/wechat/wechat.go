@@ -35,6 +35,8 @@ type adapter struct {
 	heard   atomic.Bool             // WeChat has called, in this life or an earlier one
 	invites sync.Mutex              // one QR code at a time, so that a card never gets two
 
+	turns [turns]sync.Mutex
+
 	mu      sync.Mutex
 	ignored map[string]int    // pushes that mean nothing here, by kind
 	amiss   map[string]string // what Warnings says
@@ -59,8 +61,12 @@ var (
 	_ bridge.Paged   = (*adapter)(nil)
 )
 
-// voicesAtOnce bounds how many ffmpeg run.
-const voicesAtOnce = 2
+const (
+	// voicesAtOnce bounds how many ffmpeg run.
+	voicesAtOnce = 2
+	// turns is how many customers' pushes are handled at once; memory for each is 8 bytes.
+	turns = 512
+)
 
 // Open makes the adapter. It does not speak to WeChat yet.
 func (c *Config) Open(env bridge.Env) (bridge.Adapter, error) {
