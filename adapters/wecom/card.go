@@ -159,7 +159,11 @@ func (a *adapter) vote(out obj, q question) error {
 	}
 	out["card_type"] = "vote_interaction"
 	out["checkbox"] = obj{"question_key": questionName, "mode": 0, "option_list": list}
-	out["submit_button"] = obj{"text": a.words().submit, "key": k}
+	submit := a.words().submit
+	if q.ask == "" {
+		submit = a.words().turn
+	}
+	out["submit_button"] = obj{"text": submit, "key": k}
 	return nil
 }
 
