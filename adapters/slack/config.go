@@ -85,7 +85,7 @@ func (c *Config) Open(env bridge.Env) (bridge.Adapter, error) {
 func scopes() []string {
 	return []string{
 		"chat:write", "chat:write.customize", "commands", "files:read", "files:write",
-		"groups:history", "groups:read", "groups:write", "im:history", "im:write",
+		"groups:history", "groups:write", "im:history", "im:write",
 		"metadata.message:read", "pins:write", "reactions:read", "reactions:write", "users:read",
 	}
 }

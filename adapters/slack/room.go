@@ -26,6 +26,7 @@ type record struct {
 	Card  string          // the pinned post
 	Text  string          // what stands in it
 	In    []bridge.UserID // who was brought in
+	After string          // the archived channel that it continues
 }
 
 // Keys in Env.State.
@@ -56,16 +57,11 @@ func (a *adapter) Open(ctx context.Context, o bridge.Opening) (bridge.RoomID, er
 		}
 		r.In = nil // who has left is wanted again
 	}
-	if err := a.furnish(ctx, r, o); err != nil {
-		if !known {
-			return "", err
-		}
+	at, err := a.furnish(ctx, room, r, o)
+	if err != nil && known {
 		return room, a.replace(ctx, room, r, err)
 	}
-	if !known {
-		room = bridge.RoomID(r.Place)
-	}
-	return room, a.settle(ctx, room, r)
+	return at, err
 }
 
 // Update brings card, members and App Home up to date. A thread follows its owner.
@@ -74,14 +70,8 @@ func (a *adapter) Update(ctx context.Context, room bridge.RoomID, o bridge.Openi
 	if err != nil || r.Key == "" {
 		return err
 	}
-	before := *r
-	if err := a.furnish(ctx, r, o); err != nil {
+	if _, err := a.furnish(ctx, room, r, o); err != nil {
 		return err
-	}
-	if r.Text != before.Text || r.Place != before.Place || !slices.Equal(r.In, before.In) {
-		if err := a.settle(ctx, room, r); err != nil {
-			return err
-		}
 	}
 	for _, user := range o.Members {
 		a.mu.Lock()
@@ -94,8 +84,52 @@ func (a *adapter) Update(ctx context.Context, room bridge.RoomID, o bridge.Openi
 	return nil
 }
 
-// settle makes durable where a room is.
-func (a *adapter) settle(ctx context.Context, room bridge.RoomID, r *record) error {
+// furnish makes what is not there yet, and brings the rest up to date: the channel, its members, its topic, the pinned
+// card. A channel is kept as soon as it is there, so that whatever goes wrong from then on is made good in it.
+func (a *adapter) furnish(ctx context.Context, room bridge.RoomID, r *record, o bridge.Opening) (bridge.RoomID, error) {
+	if a.cfg.Rooms == roomsThread && r.Place != "" && !slices.Equal(r.Members, o.Members) {
+		r.Place, r.Card = "", ""
+	}
+	r.Opening = o
+	before := *r
+	channel, _ := split(r.Place)
+	var err error
+	switch {
+	case a.cfg.Rooms == roomsThread && channel == "":
+		channel, err = a.direct(ctx, o.Members)
+	case a.cfg.Rooms == roomsThread:
+	case channel == "":
+		if channel, err = a.channel(ctx, r); err != nil {
+			return "", err
+		}
+		r.Place = channel
+		if room, err = a.settle(ctx, room, r); err != nil {
+			return "", err
+		}
+		fallthrough
+	default:
+		err = a.invite(ctx, channel, r)
+	}
+	if err == nil {
+		err = a.card(ctx, channel, r)
+	}
+	if err != nil {
+		return "", err
+	}
+	if a.cfg.Rooms == roomsThread {
+		r.Place = channel + ":" + r.Card
+	}
+	if r.Text == before.Text && r.Place == before.Place && slices.Equal(r.In, before.In) {
+		return room, nil
+	}
+	return a.settle(ctx, room, r)
+}
+
+// settle makes durable where a room is. A new one is called after its place.
+func (a *adapter) settle(ctx context.Context, room bridge.RoomID, r *record) (bridge.RoomID, error) {
+	if room == "" {
+		room = bridge.RoomID(r.Place)
+	}
 	err := a.keep(ctx, roomKey(room), r, bridge.AnyRev)
 	if err == nil {
 		err = a.keep(ctx, openKey(r.Key), room, bridge.AnyRev)
@@ -106,42 +140,7 @@ func (a *adapter) settle(ctx context.Context, room bridge.RoomID, r *record) err
 	if err == nil {
 		err = a.keep(ctx, readKey(r.Place), r.Card, 0) // from its first post on
 	}
-	return err
-}
-
-// furnish makes what is not there yet, and brings the rest up to date: the channel, its members, its topic, the pinned card.
-func (a *adapter) furnish(ctx context.Context, r *record, o bridge.Opening) error {
-	if a.cfg.Rooms == roomsThread && r.Place != "" && !slices.Equal(r.Members, o.Members) {
-		r.Place, r.Card = "", ""
-	}
-	r.Opening = o
-	channel, _ := split(r.Place)
-	var err error
-	switch {
-	case channel != "":
-	case a.cfg.Rooms == roomsThread:
-		channel, err = a.direct(ctx, r.Members)
-	default:
-		channel, err = a.channel(ctx, r)
-	}
-	if err != nil {
-		return err
-	}
-	if a.cfg.Rooms == roomsChannel {
-		if err := a.invite(ctx, channel, r); err != nil {
-			return err
-		}
-	}
-	if err := a.card(ctx, channel, r); err != nil {
-		return err
-	}
-	if r.Place == "" {
-		r.Place = channel
-		if a.cfg.Rooms == roomsThread {
-			r.Place = channel + ":" + r.Card
-		}
-	}
-	return nil
+	return room, err
 }
 
 // direct is the app's chat with a member.
@@ -178,18 +177,8 @@ func slug(s string, limit int) string {
 	return strings.TrimSuffix(b.String(), "-")
 }
 
-// conversation is a channel of Slack's.
-type conversation struct {
-	ID       string `json:"id"`
-	Name     string `json:"name"`
-	Archived bool   `json:"is_archived"`
-	Topic    struct {
-		Value string `json:"value"`
-	} `json:"topic"`
-}
-
-// channel makes a private channel called after the contact. A name that is taken is its own from an earlier try,
-// unless it was archived: then the next number follows.
+// channel makes a private channel called after the contact. If the name is taken, by one that was archived, the next
+// number follows. One whose making was never answered stays behind, with nobody in it but the app.
 func (a *adapter) channel(ctx context.Context, r *record) (string, error) {
 	key := slug(r.Key, maxName/2)
 	base, plain := slug(r.Title, maxName-len(key)-8)+"-"+key, "hutong-"+key
@@ -203,60 +192,17 @@ func (a *adapter) channel(ctx context.Context, r *record) (string, error) {
 			name = fmt.Sprintf("%s-%d", base, n)
 		}
 		var got struct {
-			Channel conversation `json:"channel"`
+			Channel named `json:"channel"`
 		}
 		err := a.call(ctx, "conversations.create", fields{"name": name, "is_private": true}, &got)
 		switch {
-		case err == nil:
-			return got.Channel.ID, a.describe(ctx, got.Channel.ID, r)
 		case is(err, "invalid_name_specials", "invalid_name", "invalid_name_punctuation") && base != plain:
 			base, n = plain, 0 // this workspace takes Latin letters only
-			continue
 		case !is(err, "name_taken"):
-			return "", err
+			return got.Channel.ID, err
 		}
-		found, err := a.named(ctx, name)
-		if err != nil {
-			return "", err
-		}
-		if found == nil || found.Archived {
-			continue
-		}
-		if found.Topic.Value == "" {
-			err = a.describe(ctx, found.ID, r)
-		}
-		return found.ID, err
 	}
 	return "", bridge.Permanent(fmt.Errorf("conversations.create: %d channels are called like %s", tries, base))
-}
-
-// named finds a private channel of the app by its name; nil if it is in none.
-func (a *adapter) named(ctx context.Context, name string) (*conversation, error) {
-	for cursor := ""; ; {
-		var got struct {
-			Channels []conversation `json:"channels"`
-			Metadata struct {
-				Next string `json:"next_cursor"`
-			} `json:"response_metadata"`
-		}
-		if err := a.call(ctx, "conversations.list", fields{"types": "private_channel", "limit": pageSize, "cursor": cursor}, &got); err != nil {
-			return nil, err
-		}
-		if i := slices.IndexFunc(got.Channels, func(c conversation) bool { return c.Name == name }); i >= 0 {
-			return &got.Channels[i], nil
-		}
-		if cursor = got.Metadata.Next; cursor == "" {
-			return nil, nil
-		}
-	}
-}
-
-// maxTopic is the limit of topics, in characters.
-const maxTopic = 250
-
-// describe sets the topic, once: each change posts a line into the channel.
-func (a *adapter) describe(ctx context.Context, channel string, r *record) error {
-	return a.call(ctx, "conversations.setTopic", fields{"channel": channel, "topic": escape(cut(r.Label.Text, maxTopic/5))}, nil)
 }
 
 // cut keeps the first n characters.
@@ -283,8 +229,8 @@ func (a *adapter) invite(ctx context.Context, channel string, r *record) error {
 }
 
 // describes is what the card says.
-func (a *adapter) describes(o *bridge.Opening) string {
-	w := a.words()
+func (a *adapter) describes(r *record) string {
+	w, o := a.words(), &r.Opening
 	lines := []string{"*" + escape(o.Label.Text) + "*"}
 	add := func(name, value string) {
 		if value = bridge.Tidy(value, maxSection/4); value != "" {
@@ -298,12 +244,20 @@ func (a *adapter) describes(o *bridge.Opening) string {
 		add(w.since, o.Since.In(zone).Format(time.DateOnly))
 	}
 	add("", o.Window)
-	return strings.Join(append(lines, w.card[a.cfg.Rooms]), "\n")
+	lines = append(lines, w.card[a.cfg.Rooms])
+	if r.After != "" {
+		lines = append(lines, fmt.Sprintf(w.successor, r.After))
+	}
+	return strings.Join(lines, "\n")
 }
 
-// card posts and pins who the contact is, or brings the post up to date. One that somebody deleted is posted again.
+// maxTopic is the limit of topics, in characters; a sign may be escaped into five.
+const maxTopic = 250
+
+// card posts and pins who the contact is, or brings the post up to date. One that somebody deleted is posted again. The
+// topic is set once, before it: each change posts a line into the channel.
 func (a *adapter) card(ctx context.Context, channel string, r *record) error {
-	text := a.describes(&r.Opening)
+	text := a.describes(r)
 	if r.Card != "" {
 		if text == r.Text {
 			return nil
@@ -313,12 +267,17 @@ func (a *adapter) card(ctx context.Context, channel string, r *record) error {
 			r.Text = text
 			return err
 		}
-		r.Place = ""
 	}
 	key := "card-" + r.Key
 	found, err := a.find(ctx, channel, "", key)
 	if err != nil {
 		return err
+	}
+	if found == "" && r.Card == "" && a.cfg.Rooms == roomsChannel {
+		err := a.call(ctx, "conversations.setTopic", fields{"channel": channel, "topic": escape(cut(r.Label.Text, maxTopic/5))}, nil)
+		if err != nil {
+			return err
+		}
 	}
 	if found == "" {
 		var got message
@@ -356,17 +315,13 @@ func (a *adapter) replace(ctx context.Context, room bridge.RoomID, r *record, ca
 	if !is(cause, "is_archived", "thread_not_found") {
 		return cause
 	}
-	old, _ := split(r.Place)
 	next := &record{}
-	if err := a.furnish(ctx, next, r.Opening); err != nil {
+	if a.cfg.Rooms == roomsChannel {
+		next.After = r.Place
+	}
+	if _, err := a.furnish(ctx, room, next, r.Opening); err != nil {
 		return err
 	}
-	if err := a.settle(ctx, room, next); err != nil {
-		return err
-	}
-	a.env.Log.Warn("a channel was archived; its successor was opened", "room", room, "place", next.Place)
-	channel, thread := split(next.Place)
-	return a.call(ctx, "chat.postMessage", fields{
-		"channel": channel, "thread_ts": thread, "text": fmt.Sprintf(a.words().successor, old), "metadata": stamp("successor-" + next.Place),
-	}, nil)
+	a.env.Log.Warn("a channel was archived, or a thread is gone; its successor was opened", "room", room, "place", next.Place)
+	return nil
 }

@@ -89,6 +89,9 @@ func persona(f fields, as bridge.Label) {
 func (a *adapter) post(ctx context.Context, room bridge.RoomID, text string, quiet bool, f fields) ([]bridge.MsgID, error) {
 	for moved := false; ; moved = true {
 		r, channel, thread, err := a.where(ctx, room)
+		if err == nil && r.Key != "" && r.Card == "" { // its making was interrupted
+			_, err = a.furnish(ctx, room, r, r.Opening)
+		}
 		if err != nil {
 			return nil, err
 		}
