@@ -153,8 +153,7 @@ func (l *ledger) enter(ctx context.Context, room bridge.RoomID, key, text string
 	return e, l.change(ctx, e)
 }
 
-// change writes an entry over the one with its key; an entry without a sum is taken away. A room has one call in flight,
-// and only its own member writes beside it: the last second of what that one said may be lost, which a quote can bear.
+// change writes an entry over the one with its key; an entry without a sum is taken away.
 func (l *ledger) change(ctx context.Context, e entry) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
