@@ -16,8 +16,8 @@ func TestDocumented(t *testing.T) {
 			t.Fatal(err)
 		}
 		table := regexp.MustCompile("(?m)^\\| `.*$").FindAllString(string(text), -1)
-		for i := range reflect.TypeFor[Config]().NumField() {
-			name := reflect.TypeFor[Config]().Field(i).Tag.Get("yaml")
+		for f := range reflect.TypeFor[Config]().Fields() {
+			name := f.Tag.Get("yaml")
 			if !strings.Contains(strings.Join(table, "\n"), "`"+name+"`") {
 				t.Errorf("%s does not name %s", page, name)
 			}

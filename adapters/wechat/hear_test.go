@@ -266,9 +266,13 @@ func TestGuest(t *testing.T) {
 		}
 		return wechattest.Fault{Hang: true}
 	})
+	began := time.Now()
 	r.server.Say(late, "一")
 	<-hung
 	r.eventually("the message", func() bool { return len(r.heardAll()) == 3 })
+	if took := time.Since(began); took > 3*time.Second { // WeChat hangs up after five
+		t.Errorf("the message waited %s", took)
+	}
 	r.server.Fail(nil)
 	r.server.Say(late, "二")
 	r.eventually("the message", func() bool { return len(r.heardAll()) == 4 })

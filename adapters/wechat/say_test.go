@@ -204,6 +204,19 @@ func TestTextIsNoLink(t *testing.T) {
 	}
 }
 
+// What is too long is not even tried: WeChat's own limit may be another.
+func TestTooLong(t *testing.T) {
+	r := newRig(t, wechattest.Options{}, func(c *Config) { c.MaxText = 300 })
+	to := r.talker()
+	r.say(to, bridge.Draft{Text: strings.Repeat("汉", 100)})
+	for _, text := range []string{strings.Repeat("汉", 101), strings.Repeat("a", 298) + "<a "} { // a word joiner has 3 bytes
+		_, err := r.Send(t.Context(), to, bridge.Draft{Key: "k", Text: text})
+		if bridge.Judge(err).Verdict != bridge.VerdictPermanent || !strings.Contains(err.Error(), "消息过长") || len(r.server.Requests(sendPath)) != 1 {
+			t.Errorf("%d bytes: %v, %d calls", len(text), err, len(r.server.Requests(sendPath)))
+		}
+	}
+}
+
 // Every code has its verdict and its words, and none lets a secret or an address through.
 func TestCodes(t *testing.T) {
 	verdicts := map[bridge.Verdict][]int{
