@@ -30,7 +30,7 @@ type office struct {
 // The customer, and where the messenger shows what is said to them.
 const customer = "wang"
 
-func newOffice(t *testing.T) *office {
+func newOffice(t *testing.T, rooms string) *office {
 	t.Helper()
 	o := &office{site: &gateway.Site{Binary: binary, Port: gateway.Port(t), Config: filepath.Join(t.TempDir(), "config.yaml")}}
 	o.workspace = newWorkspace(t, o.site.URL("/hook/slack"))
@@ -47,12 +47,12 @@ func newOffice(t *testing.T) *office {
 company: { name: ACME 贸易有限公司, short: ACME, zone: Asia/Shanghai, language: zh }
 gateway: { listen: "127.0.0.1:%d", url: "%s", data: "%s" }
 adapters:
-  slack: { kind: slack, bot_token: %s, signing_secret: %s, api_url: "%s/api/" }
+  slack: { kind: slack, bot_token: %s, signing_secret: %s, rooms: %s, api_url: "%s/api/" }
   messenger: { kind: fake, url: %q, secret: %s, profile: full }
 members:
   - { id: lilei, name: 李雷, title: 销售经理, accounts: { slack: %s }, serves: true }
 fallback: lilei
-`, o.site.Port, o.site.URL(""), t.TempDir(), botToken, signing, o.url, api.URL, fake.DefaultSecret, o.user("lilei"))
+`, o.site.Port, o.site.URL(""), t.TempDir(), botToken, signing, rooms, o.url, api.URL, fake.DefaultSecret, o.user("lilei"))
 	if err := os.WriteFile(o.site.Config, []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -95,7 +95,7 @@ func (o *office) received() []string {
 // This Slack takes Latin names of channels only.
 func met(t *testing.T) (*office, string) {
 	t.Helper()
-	o := newOffice(t)
+	o := newOffice(t, "channel")
 	o.writes("你好 <!channel> & *原文*")
 	channel := ""
 	o.until("a channel of the customer's own", func() bool {
@@ -296,6 +296,40 @@ func TestPrivately(t *testing.T) {
 	if pins := list(o.do("pins.list", fields{"channel": channel})["items"]); len(pins) != 1 {
 		t.Errorf("%d pins, want the contact's card", len(pins))
 	}
+}
+
+// With rooms: thread a customer is a thread in the employee's chat with the app, of which each message tells its owner.
+func TestThread(t *testing.T) {
+	o := newOffice(t, "thread")
+	o.writes("你好")
+	chat, _ := o.do("conversations.open", fields{"users": o.user("hutong")})["channel"].(map[string]any)
+	channel, _ := chat["id"].(string)
+	var root string
+	replies := func() []map[string]any {
+		return list(o.do("conversations.replies", fields{"channel": channel, "ts": root})["messages"])
+	}
+	o.until("the customer's message in a thread", func() bool {
+		for _, m := range o.history(channel) {
+			if text, _ := m["text"].(string); strings.Contains(text, "王小明") {
+				root, _ = m["ts"].(string)
+			}
+		}
+		return root != "" && slices.ContainsFunc(replies(), func(m map[string]any) bool { return m["text"] == "<@"+o.user("lilei")+"> 你好" })
+	})
+	o.do("chat.postMessage", fields{"channel": channel, "thread_ts": root, "text": "您好"})
+	o.until("the answer", func() bool {
+		return slices.ContainsFunc(o.received(), func(s string) bool { return strings.HasSuffix(s, "您好") })
+	})
+	o.until("the mark", func() bool {
+		return slices.ContainsFunc(replies(), func(m map[string]any) bool {
+			return m["text"] == "您好" && slices.Contains(reactions(m), "white_check_mark")
+		})
+	})
+	trigger, _ := o.must("views.generateTriggerId", fields{"user_id": o.user("lilei")})["trigger_id"].(string)
+	o.knock(o.site.URL("/hook/slack"), "application/x-www-form-urlencoded", url.Values{
+		"command": {"/hutong"}, "text": {"note 要报价"}, "user_id": {o.user("lilei")}, "channel_id": {channel}, "trigger_id": {trigger},
+	}.Encode())
+	o.until("the form that asks whom the note is about", func() bool { return strings.Contains(o.inspect(channel, "Modals"), "/note") })
 }
 
 // What an employee deletes, and how they react, while the gateway does not run is found out when it does.
