@@ -34,6 +34,14 @@ func TestDocumentedExamplesLoad(t *testing.T) {
 	if len(blocks) < 10 {
 		t.Fatalf("%d blocks", len(blocks))
 	}
+	for name, value := range map[string]string{
+		"MATTERMOST_TOKEN": "abcdefghijklmnopqrstuvwxyz", "MATTERMOST_ADMIN": "bcdefghijklmnopqrstuvwxyza",
+		"SLACK_BOT_TOKEN": "xoxb-1-2-abc", "SLACK_APP_TOKEN": "xapp-1-A-2-abc", "TELEGRAM_TOKEN": "123456789:AAFabcdefghijklmnopqrstuvwxyz0123456",
+		"WECOM_SECRET": "secret", "WECOM_TOKEN": "token", "WECOM_AES_KEY": strings.Repeat("a", 42) + "A",
+		"WECHAT_SECRET": "secret", "WECHAT_TOKEN": "token", "WECHAT_AES_KEY": strings.Repeat("a", 42) + "A",
+	} {
+		t.Setenv(name, value)
+	}
 	top := regexp.MustCompile(`(?m)^[a-z]+:`)
 	sections := func(text string) map[string]string {
 		m := map[string]string{}
