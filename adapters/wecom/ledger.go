@@ -161,7 +161,12 @@ func (l *ledger) change(ctx context.Context, e entry) error {
 	if err != nil {
 		return err
 	}
-	page = slices.DeleteFunc(page, func(x line) bool { return x.Key == e.Key && (x.Key != "" || x.ID == e.ID) })
+	now := l.now()
+	page = slices.DeleteFunc(page, func(x line) bool {
+		// Of what was said over and over, the newest is enough; the last hour is kept for the count.
+		old := x.ID != "" && x.Sum == e.Sum && (x.Key == "" || now.Sub(x.At) > time.Hour)
+		return old || x.Key == e.Key && (x.Key != "" || x.ID == e.ID)
+	})
 	if e.Sum != "" {
 		page = append(page, e.line)
 	}

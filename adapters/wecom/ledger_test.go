@@ -154,6 +154,30 @@ func TestSweep(t *testing.T) {
 	}
 }
 
+// Somebody who says one word all day fills no page: the value of a key has a limit.
+func TestPageStaysSmall(t *testing.T) {
+	r := newRig(t, wecomtest.Options{PerMinute: 10_000, PerHour: 10_000})
+	for i := range 200 {
+		r.say(fmt.Sprint("k", i), "好")
+		r.later(5 * time.Minute)
+		if err := r.a.ledger.heard(t.Context(), lileiRoom, "好", bridge.MsgID(fmt.Sprint("m", i))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	keys, err := r.state.List(t.Context(), ledgerPrefix, "", 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, k := range keys {
+		if page, err := r.a.ledger.page(t.Context(), k); err != nil || len(page) > 20 {
+			t.Errorf("%d lines, %v", len(page), err)
+		}
+	}
+	if n := len(r.seen()); n != 200 {
+		t.Errorf("the member sees %d messages, want 200", n)
+	}
+}
+
 func TestMarks(t *testing.T) {
 	seen := map[string]bool{}
 	for n := range 2000 {
