@@ -221,6 +221,30 @@ func TestAskNameAgain(t *testing.T) {
 	}
 }
 
+// Of many first messages at once one is answered with the question, and every one is heard.
+func TestAskNameOnce(t *testing.T) {
+	r := newRig(t, wechattest.Options{Mode: wechattest.Plain}, func(c *Config) { c.AskName = true })
+	openid := r.server.Customer("")
+	const many = 8
+	answers := make(chan string, many)
+	for i := range many {
+		q, body := r.server.Sealed(openid, 0, fieldsOf("MsgType", "text", "Content", "在吗", "MsgId", fmt.Sprint(i+1))...)
+		go func() {
+			w := newRecorder(r, http.MethodPost, q.Encode(), string(body))
+			answers <- w.Body.String()
+		}()
+	}
+	asked := 0
+	for range many {
+		if strings.Contains(<-answers, "怎么称呼您") {
+			asked++
+		}
+	}
+	if asked != 1 || len(r.heardAll()) != many {
+		t.Errorf("asked %d times, heard %d", asked, len(r.heardAll()))
+	}
+}
+
 func TestIntroduced(t *testing.T) {
 	for text, want := range map[string]string{
 		"我叫王小明": "王小明", " 叫我小王！": "小王", "my name is Wang Xiaoming.": "Wang Xiaoming", "Call me Al": "Al",
