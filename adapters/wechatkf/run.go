@@ -41,10 +41,14 @@ type session struct {
 
 // Run hears, until ctx ends.
 func (a *adapter) Run(ctx context.Context, in bridge.Inbox) error {
-	if err := a.readSeats(ctx); err != nil {
-		return err
+	err := a.readSeats(ctx)
+	var ids []string
+	if err == nil {
+		ids, err = a.accounts(ctx)
 	}
-	ids, err := a.accounts(ctx)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
 	if err != nil {
 		return err
 	}
@@ -106,6 +110,7 @@ type puller struct {
 	s       *session
 	account string
 	called  chan struct{} // has one when a callback came
+	asked   string        // the token of the last question; only for run
 
 	mu    sync.Mutex
 	token string // of the last callback; without one WeCom lets us ask seldom
@@ -136,7 +141,7 @@ func (p *puller) run() {
 		case j.Verdict == bridge.VerdictWait:
 			a.env.Log.WarnContext(ctx, "asking for messages is limited for a while", "account", p.account, "for", j.Wait, "err", err)
 			pause = j.Wait
-			if p.fresh() != "" {
+			if p.asked != "" {
 				called = nil // even with a token: another try would make it longer
 			}
 		default:
@@ -236,6 +241,7 @@ func (p *puller) page(ctx context.Context, cursor string) (syncPage, error) {
 	req := syncRequest{Cursor: cursor, Token: p.fresh(), Limit: pageSize, Account: p.account}
 	for {
 		var page syncPage
+		p.asked = req.Token
 		err := p.s.a.api.Query(ctx, http.MethodPost, "/cgi-bin/kf/sync_msg", nil, req, &page)
 		switch {
 		case codeOf(err) == 95007 && req.Token != "": // expired meanwhile
