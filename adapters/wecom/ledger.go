@@ -140,7 +140,8 @@ func (l *ledger) enter(ctx context.Context, room bridge.RoomID, key, text string
 			age := now.Sub(e.At)
 			switch {
 			case e.Key == key && e.ID == "" && age > sureFor:
-				return entry{}, bridge.Permanent(errForgotten)
+				// A person who sends it again after this wants it sent.
+				return entry{}, errors.Join(bridge.Permanent(errForgotten), l.drop(ctx, entry{e, at}))
 			case e.Key == key:
 				return entry{e, at}, nil
 			case e.Key != "" && e.Sum == sum && age <= checkSeconds*time.Second:

@@ -49,6 +49,31 @@ func TestRepeats(t *testing.T) {
 	}
 }
 
+// Without the check nothing is swallowed, the core is told so, and what was lost is not repeated by the adapter.
+func TestWithoutCheck(t *testing.T) {
+	r := newRig(t, wecomtest.Options{})
+	r.cfg.DuplicateCheck = false
+	r.open()
+	if r.a.Caps().Dedupes {
+		t.Error("the core thinks that repetitions are swallowed")
+	}
+	r.Fail(wecomtest.Fault{Path: sendPath, Cut: true, Times: 1})
+	d := bridge.Draft{Key: "k", Text: "好"}
+	for _, want := range []bridge.Verdict{bridge.VerdictUnsure, bridge.VerdictSent} {
+		if _, err := r.a.Send(t.Context(), lileiRoom, d); bridge.Judge(err).Verdict != want {
+			t.Fatalf("%v", err)
+		}
+	}
+	if n := len(r.seen()); n != 2 {
+		t.Errorf("the member sees %d messages", n)
+	}
+	for _, q := range r.Requests(sendPath) {
+		if strings.Contains(q.Body, "duplicate") {
+			t.Errorf("the check is asked for: %s", q.Body)
+		}
+	}
+}
+
 // A file's retry has the media_id of its first try, so that it is swallowed as a text's is.
 func TestRepeatedFile(t *testing.T) {
 	r := newRig(t, wecomtest.Options{})
@@ -85,13 +110,15 @@ func TestForgotten(t *testing.T) {
 	if !errors.Is(err, errForgotten) || bridge.Judge(err).Verdict != bridge.VerdictPermanent {
 		t.Errorf("hours later: %v", err)
 	}
+	r.later(10 * time.Minute)
+	r.say("k", "好") // somebody looked, and pressed "send again"
 	r.say("other", "好")
-	if got := r.seen(); len(got) != 2 {
-		t.Errorf("the member sees %q, want 好 twice", got)
+	if got := r.seen(); len(got) != 3 {
+		t.Errorf("the member sees %q, want 好 three times", got)
 	}
 	r.later(5 * time.Hour)
-	r.say("third", "好")
-	if last := r.Inbox("lilei")[2].Text; last != "好" {
+	r.say("fourth", "好")
+	if last := r.Inbox("lilei")[3].Text; last != "好" {
 		t.Errorf("nothing equal was sent for hours, but it carries marks: %q", last)
 	}
 }

@@ -140,10 +140,11 @@ func (a *adapter) post(ctx context.Context, room bridge.RoomID, user string, e *
 	if err != nil {
 		return out, err
 	}
-	err = a.api.Call(ctx, http.MethodPost, "/cgi-bin/message/send", nil, obj{
-		"touser": user, "msgtype": kind, "agentid": a.cfg.AgentID, kind: body,
-		"enable_duplicate_check": 1, "duplicate_check_interval": checkSeconds,
-	}, &out)
+	in := obj{"touser": user, "msgtype": kind, "agentid": a.cfg.AgentID, kind: body}
+	if a.cfg.DuplicateCheck {
+		in["enable_duplicate_check"], in["duplicate_check_interval"] = 1, checkSeconds
+	}
+	err = a.api.Call(ctx, http.MethodPost, "/cgi-bin/message/send", nil, in, &out)
 	var code *tencent.Error
 	switch {
 	case errors.As(err, &code) && code.Code == taskKnown && kind == cardKind:

@@ -39,7 +39,7 @@ const (
 func Kind() bridge.Kind {
 	return bridge.Kind{Name: "wecom", New: func() bridge.Config {
 		return &Config{
-			API: tencent.WeComURL, Rooms: roomsInbox, Menu: menuAuto, Quotes: true, PerMinute: perMinute, PerHour: perHour,
+			API: tencent.WeComURL, Rooms: roomsInbox, Menu: menuAuto, Quotes: true, DuplicateCheck: true, PerMinute: perMinute, PerHour: perHour,
 		}
 	}}
 }
@@ -58,6 +58,9 @@ type Config struct {
 	// Quotes says that a quoted message chooses the customer. Whether all clients write quotes alike is not
 	// documented; false leaves them as they are.
 	Quotes bool `yaml:"quotes"`
+	// DuplicateCheck has WeCom swallow repetitions. It is not documented how closely bodies are compared; false does
+	// without, and a message whose answer was lost is shown as unknown.
+	DuplicateCheck bool `yaml:"duplicate_check"`
 	// PerMinute and PerHour are how many messages one member gets of the app: WeCom drops more without a word.
 	PerMinute int `yaml:"per_minute"`
 	PerHour   int `yaml:"per_hour"`
@@ -155,7 +158,7 @@ var (
 // Caps are the limits of an app's messages. WeCom swallows a repeated body, and the ledger sees to it that only a
 // repeated message has one.
 func (a *adapter) Caps() bridge.Caps {
-	return bridge.Caps{MaxText: maxText, Count: bridge.Bytes, MaxFile: maxFile, Dedupes: true}
+	return bridge.Caps{MaxText: maxText, Count: bridge.Bytes, MaxFile: maxFile, Dedupes: a.cfg.DuplicateCheck}
 }
 
 // Hook is the app's callback.
