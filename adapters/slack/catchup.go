@@ -94,6 +94,7 @@ func (s *session) catchNext() time.Duration {
 		*list = (*list)[:last]
 	case s.ctx.Err() == nil:
 		s.a.env.Log.Warn("what happened meanwhile could not be read; trying again", "what", what, "err", err)
+		*list = slices.Insert((*list)[:last], 0, what) // after the others
 	}
 	if v.Verdict == bridge.VerdictWait {
 		s.burst = 0

@@ -55,6 +55,7 @@ type workspace struct {
 	triggers map[string]bool   // that may still open a form
 	respond  map[string]func(text string, blocks any)
 	deleted  map[string]bool // users
+	broken   *channel        // whose history Slack cannot read
 	trouble  adaptertest.Trouble
 	latin    bool   // channel names are Latin only
 	forgets  bool   // events are lost while nobody is connected
@@ -448,26 +449,6 @@ func (w *workspace) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	}
 	rw.Header().Set("Content-Type", "application/json")
 	_ = json.NewEncoder(rw).Encode(answer)
-}
-
-// responded is a call of a response_url, which takes no token.
-func (w *workspace) responded(rw http.ResponseWriter, r *http.Request) {
-	var in struct {
-		Replace bool   `json:"replace_original"`
-		Text    string `json:"text"`
-		Blocks  []any  `json:"blocks"`
-	}
-	err := json.NewDecoder(r.Body).Decode(&in)
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	f := w.respond[strings.TrimPrefix(r.URL.Path, "/respond/")]
-	if err != nil || f == nil || !in.Replace || r.Header.Get("Authorization") != "" || badBlocks(in.Blocks) {
-		w.t.Errorf("the response %+v is wrong: %v", in, err)
-		http.Error(rw, "invalid_payload", http.StatusBadRequest)
-		return
-	}
-	f(in.Text, in.Blocks)
-	_, _ = io.WriteString(rw, "ok")
 }
 
 func (w *workspace) upload(rw http.ResponseWriter, r *http.Request) {

@@ -107,8 +107,9 @@ func certain(err error) error {
 	return err
 }
 
-// ask calls a method of the Web API, as a form, which is what all of them take. Slack limits methods, and
-// chat.postMessage channels: one that is limited is not called before its time, while the others go on.
+// ask calls a method of the Web API, as a form, which is what all of them take. Slack limits methods, each for the whole
+// workspace: one that is limited is not called before its time, while the others go on. chat.postMessage is limited by
+// channel, which the gateway's lanes see to.
 func (a *adapter) ask(ctx context.Context, method string, f fields, answer any) (http.Header, error) {
 	a.mu.Lock()
 	rest := a.rest[method].Sub(a.env.Now())

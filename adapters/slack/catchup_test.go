@@ -1,0 +1,269 @@
+package slack
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/hutong-im/hutong/bridge"
+)
+
+// What was said while nobody listened comes once, in order: messages over several pages, notes under old roots, edits.
+func TestCatchUp(t *testing.T) {
+	for _, overHTTP := range []bool{false, true} {
+		w := newWorkspace(t, roomsChannel, overHTTP)
+		w.forgets = true
+		room, user := w.Room()
+		ch := w.channel(room)
+		r := newRig(t, w)
+		r.run()
+		if !overHTTP {
+			r.connected()
+		}
+		root := r.member(ch, user, "before", "")
+		r.wants("before")
+		if err := r.stop(); !errors.Is(err, r.Context().Err()) && err == nil {
+			t.Error(err)
+		}
+		r.until("the disconnection", func() bool { w.mu.Lock(); defer w.mu.Unlock(); return len(w.conns) == 0 })
+		want := []string{"before"}
+		for i := range 12 {
+			text := fmt.Sprintf("meanwhile %d", i)
+			r.member(ch, user, text, "")
+			want = append(want, text)
+		}
+		r.member(ch, user, "a note", root)
+		w.mu.Lock()
+		w.change(ch, ch.find(root), "before, corrected", nil)
+		w.mu.Unlock()
+		r.open()
+		r.run()
+		want = append(want, "(a note)", "~before, corrected")
+		r.wants(want...)
+		if !overHTTP {
+			r.connected()
+		}
+		r.member(ch, user, "after", "")
+		r.wants(append(want, "after")...)
+		_ = r.stop()
+		r.open()
+		r.run()
+		r.until("another look", func() bool { return w.count("conversations.history") >= 4 })
+		r.member(ch, user, "last", "")
+		r.wants(append(want, "after", "last")...)
+		_ = r.stop()
+	}
+}
+
+// The same in threads.
+func TestCatchUpThread(t *testing.T) {
+	w := newWorkspace(t, roomsThread, false)
+	w.forgets = true
+	room, user := w.Room()
+	_, thread := split(string(room))
+	ch := w.channel(room)
+	r := newRig(t, w)
+	r.run()
+	r.connected()
+	r.member(ch, user, "before", thread)
+	r.wants("before")
+	_ = r.stop()
+	r.until("the disconnection", func() bool { w.mu.Lock(); defer w.mu.Unlock(); return len(w.conns) == 0 })
+	want := []string{"before"}
+	for i := range 8 {
+		want = append(want, fmt.Sprint("meanwhile ", i))
+		r.member(ch, user, want[i+1], thread)
+	}
+	r.open()
+	r.run()
+	r.wants(want...)
+	for _, e := range r.all() {
+		if m, ok := e.(bridge.MessageEvent); ok && !m.Own && m.Room != room {
+			t.Errorf("heard in %q, want %q", m.Room, room)
+		}
+	}
+}
+
+// What was done meanwhile to what the gateway has is found by comparing: messages that are gone, notes among them, and
+// reactions that came or went. What is there, too old, another channel's or the customer's is left alone.
+func TestCatchUpCompares(t *testing.T) {
+	for _, rooms := range []string{roomsChannel, roomsThread} {
+		t.Run(rooms, func(t *testing.T) {
+			w := newWorkspace(t, rooms, false)
+			w.forgets = true
+			_, user := w.Room()
+			r := newRig(t, w)
+			room, err := r.core.Open(t.Context(), opening(user))
+			if err != nil {
+				t.Fatal(err)
+			}
+			ch := w.channel(room)
+			_, thread := split(string(room))
+			gone, goneRoot, kept := r.member(ch, user, "gone", thread), r.member(ch, user, "root", thread), r.member(ch, user, "kept", thread)
+			var notes []string
+			if thread == "" {
+				notes = []string{r.member(ch, user, "note kept", goneRoot), r.member(ch, user, "note gone", kept)}
+			}
+			sent, err := r.a.Send(t.Context(), room, bridge.Draft{Key: "k", Text: "hi"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.run()
+			r.until("all is heard", func() bool { return len(r.texts()) == 3+len(notes) })
+			_ = r.stop()
+			r.until("the disconnection", func() bool { w.mu.Lock(); defer w.mu.Unlock(); return len(w.conns) == 0 })
+			line := func(id string, l bridge.Line) bridge.Line { l.Msg, l.At = bridge.MsgID(id), moment(id); return l }
+			thumb := []bridge.Reaction{{Side: bridge.MemberSide, Emoji: "👍"}}
+			r.lobby.lines = []bridge.Line{
+				line("1700000000.000001", bridge.Line{Mine: true}),           // too old
+				line(stampOf(micros(ch.pins[0])-1), bridge.Line{Mine: true}), // before the card: maybe in another channel
+				line(gone, bridge.Line{Mine: true}), line(goneRoot, bridge.Line{Mine: true}), line(kept, bridge.Line{Mine: true, Reactions: thumb}),
+				line(string(sent[0]), bridge.Line{Reactions: append(thumb, bridge.Reaction{Side: bridge.ContactSide, Emoji: "🎉"})}),
+				line("form-V1", bridge.Line{Mine: true}), line("", bridge.Line{Mine: true}),
+			}
+			for _, n := range notes {
+				r.lobby.lines = append(r.lobby.lines, line(n, bridge.Line{Mine: true}))
+			}
+			before := len(r.all())
+			w.mu.Lock()
+			w.remove(ch, gone)
+			w.remove(ch, goneRoot)
+			if len(notes) > 0 {
+				w.remove(ch, notes[1])
+			}
+			w.react(ch, ch.find(kept), string(user), "heart", true)
+			w.react(ch, ch.find(string(sent[0])), string(user), "+1", true)
+			w.react(ch, ch.find(string(sent[0])), botUser, "tada", true)
+			w.mu.Unlock()
+			r.open()
+			r.run()
+			r.connected()
+			r.member(ch, user, "done", thread)
+			want := []string{"deleted " + gone, "deleted " + goneRoot, fmt.Sprintf("%s 👍 %s true", user, kept), fmt.Sprintf("%s ❤️ %s false", user, kept)}
+			if len(notes) > 0 {
+				want = append(want, "deleted "+notes[1])
+			}
+			heard := func() []string {
+				var got []string
+				for _, e := range r.all()[before:] {
+					switch e := e.(type) {
+					case bridge.Deleted:
+						got = append(got, "deleted "+string(e.Msg))
+					case bridge.Reacted:
+						got = append(got, fmt.Sprintf("%s %s %s %v", e.User, e.Emoji, e.Msg, e.Removed))
+					}
+				}
+				slices.Sort(got)
+				return got
+			}
+			slices.Sort(want)
+			r.until("what was done", func() bool { return len(heard()) >= len(want) && slices.Contains(r.texts(), "done") })
+			if got := heard(); !slices.Equal(got, want) {
+				t.Errorf("heard %q, want %q", got, want)
+			}
+		})
+	}
+}
+
+// A member's account that is deactivated is told, found at the start or while it happens.
+func TestAccounts(t *testing.T) {
+	for _, overHTTP := range []bool{false, true} {
+		w := newWorkspace(t, roomsChannel, overHTTP)
+		_, left := w.Room()
+		_, stays := w.Room()
+		w.deleted[string(left)] = true
+		r := newRig(t, w)
+		for _, u := range []bridge.UserID{left, stays, "UNOBODY"} {
+			r.lobby.members = append(r.lobby.members, bridge.Member{Accounts: []bridge.UserRef{{Adapter: "slack", User: u}}})
+		}
+		r.run()
+		has := func(u bridge.UserID, active bool) func() bool {
+			return func() bool {
+				return slices.ContainsFunc(r.all(), func(e bridge.Event) bool {
+					s, ok := e.(bridge.AccountState)
+					return ok && s.User == u && s.Active == active
+				})
+			}
+		}
+		r.until("the one who left", has(left, false))
+		r.until("the one who stays", has(stays, true))
+		r.until("the warning", func() bool { return strings.Contains(strings.Join(r.core.Warnings(), "\n"), "no user UNOBODY") })
+		w.mu.Lock()
+		w.deleted[string(stays)] = true
+		w.tell("events_api", obj{"type": "event_callback", "event": obj{"type": "user_change", "event_ts": w.ts(), "user": w.user(string(stays), "x")}})
+		w.mu.Unlock()
+		r.until("the one who leaves", has(stays, false))
+		_ = r.stop()
+	}
+}
+
+// A room that was opened while the connection was down is caught up with as well.
+func TestCatchUpNewRoom(t *testing.T) {
+	w := newWorkspace(t, roomsChannel, false)
+	w.forgets = true
+	_, user := w.Room()
+	r := newRig(t, w)
+	room, err := r.core.Open(t.Context(), opening(user))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.member(w.channel(room), user, "hello?", "")
+	r.run()
+	r.wants("hello?")
+}
+
+// While history is limited by a 429, a place that may have gone on unheard waits, so that the order holds; another one does not.
+func TestCatchUpLimited(t *testing.T) {
+	w := newWorkspace(t, roomsChannel, false)
+	w.forgets = true
+	_, user := w.Room()
+	other, _ := w.Room()
+	r := newRig(t, w)
+	room, err := r.core.Open(t.Context(), opening(user))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ch := w.channel(room)
+	r.member(ch, user, "before", "")
+	w.mu.Lock()
+	w.busy["conversations.history"] = 1
+	w.mu.Unlock()
+	r.run()
+	r.connected()
+	r.member(ch, user, "now", "")
+	r.member(w.channel(other), user, "elsewhere", "")
+	r.wants("elsewhere")
+	if n := w.count("conversations.history"); n > 2 { // one is the card's
+		t.Errorf("a method that must rest was called %d times", n)
+	}
+	w.mu.Lock()
+	w.busy["conversations.history"] = 0
+	w.mu.Unlock()
+	r.wants("elsewhere", "before", "now")
+}
+
+// A place whose history cannot be read keeps no other from being caught up with.
+func TestCatchUpGoesOn(t *testing.T) {
+	w := newWorkspace(t, roomsChannel, false)
+	w.forgets = true
+	_, user := w.Room()
+	r := newRig(t, w)
+	o := opening(user)
+	one, err := r.core.Open(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.Key = "l2"
+	two, err := r.core.Open(t.Context(), o) // the newer one is looked at first
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.member(w.channel(one), user, "hello", "")
+	w.mu.Lock()
+	w.broken = w.channels[string(two)]
+	w.mu.Unlock()
+	r.run()
+	r.wants("hello")
+}
