@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"encoding/xml"
 	"errors"
 	"fmt"
 	"hash/fnv"
@@ -15,7 +14,6 @@ import (
 	"time"
 
 	"github.com/hutong-im/hutong/bridge"
-	"github.com/hutong-im/hutong/internal/httpx"
 	"github.com/hutong-im/hutong/internal/tencent"
 )
 
@@ -304,34 +302,4 @@ func lines(list ...string) string {
 		}
 	}
 	return strings.Join(out, "\n")
-}
-
-// answer is a passive reply: it comes with the answer to a push, and counts for no limit.
-// https://developers.weixin.qq.com/doc/service/guide/product/message/Passive_user_reply_message.html
-type answer struct {
-	XMLName      xml.Name `xml:"xml" json:"-"`
-	ToUserName   cdata
-	FromUserName cdata
-	CreateTime   int64
-	MsgType      cdata
-	Content      cdata
-}
-
-type cdata struct {
-	Text string `xml:",cdata"`
-}
-
-// MarshalJSON makes it a string in JSON.
-func (c cdata) MarshalJSON() ([]byte, error) { return httpx.EncodeJSON(c.Text) }
-
-// reply makes a passive text, in the form in which the push came.
-func reply(p tencent.Push, m *push, now time.Time, text string) ([]byte, error) {
-	out := answer{
-		ToUserName: cdata{string(m.FromUserName)}, FromUserName: cdata{string(m.ToUserName)},
-		CreateTime: now.Unix(), MsgType: cdata{"text"}, Content: cdata{text},
-	}
-	if p.JSON {
-		return httpx.EncodeJSON(out)
-	}
-	return xml.Marshal(out)
 }
