@@ -48,6 +48,7 @@ type line struct {
 // ledger is what was said in each room, a page for all texts that begin alike on one day.
 type ledger struct {
 	state        bridge.KV
+	swallows     bool // WeCom's check is on
 	now          func() time.Time
 	minute, hour int
 
@@ -139,7 +140,7 @@ func (l *ledger) enter(ctx context.Context, room bridge.RoomID, key, text string
 		for _, e := range page {
 			age := now.Sub(e.At)
 			switch {
-			case e.Key == key && e.ID == "" && age > sureFor:
+			case e.Key == key && e.ID == "" && age > sureFor && l.swallows:
 				// A person who sends it again after this wants it sent.
 				return entry{}, errors.Join(bridge.Permanent(errForgotten), l.drop(ctx, entry{e, at}))
 			case e.Key == key:

@@ -121,7 +121,9 @@ func (c *Config) Open(env bridge.Env) (bridge.Adapter, error) {
 	client := tencent.Client{URL: c.API, HTTP: env.HTTP, Codes: tencent.WeComCodes(), Language: a.language}
 	a.api = client
 	a.api.Tokens = tencent.NewTokens(env, c.CorpID+"/"+strconv.Itoa(c.AgentID), tencent.CorpToken(client, c.CorpID, c.Secret))
-	a.ledger = &ledger{state: env.State, now: env.Now, budgets: map[bridge.RoomID]*budget{}, minute: c.PerMinute, hour: c.PerHour}
+	a.ledger = &ledger{
+		state: env.State, swallows: c.DuplicateCheck, now: env.Now, minute: c.PerMinute, hour: c.PerHour, budgets: map[bridge.RoomID]*budget{},
+	}
 	a.book = &book{state: env.State}
 	a.hook = &tencent.Callback{Envelope: envelope, Take: a.take, Log: env.Log}
 	return a, nil
