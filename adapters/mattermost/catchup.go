@@ -83,7 +83,7 @@ func (a *adapter) catchUp(ctx context.Context, in bridge.Inbox) error {
 		since = a.wake.cursor - 2*time.Second.Milliseconds()
 		known = since
 	}
-	slices.SortFunc(channels, func(x, y *model.Channel) int { return cmp.Compare(y.LastPostAt, x.LastPostAt) })
+	slices.SortFunc(channels, func(x, y *model.Channel) int { return cmp.Compare(x.LastPostAt, y.LastPostAt) }) // who has waited longest
 	for _, ch := range channels {
 		r, err := a.room(ctx, place{channel: ch.Id})
 		if err != nil {
@@ -111,7 +111,7 @@ func (a *adapter) readBack(ctx context.Context, in bridge.Inbox, channel string,
 		return err
 	}
 	for _, p := range posts {
-		if err := a.heardPost(ctx, in, p, false); err != nil {
+		if err := a.heardPost(ctx, in, p); err != nil {
 			return err
 		}
 		if p.Metadata == nil {
@@ -195,15 +195,9 @@ func (a *adapter) missing(ctx context.Context, channel string, from int64, found
 		if err != nil {
 			return nil, err
 		}
-		a.mu.Lock()
-		members := r.Members
-		a.mu.Unlock()
-		if len(members) == 0 {
-			continue
-		}
-		lines, err := a.env.Lobby.History(ctx, members[0], a.idOf(r), 0, pageSize)
-		if err != nil {
-			continue // the gateway remembers nothing of the room, so nothing of it can be taken back
+		var lines []bridge.Line // none of what the gateway does not remember, which cannot be taken back
+		if members := a.now(r).Members; len(members) > 0 {
+			lines, _ = a.env.Lobby.History(ctx, members[0], a.idOf(r), 0, pageSize)
 		}
 		for _, l := range lines {
 			if id := string(l.Msg); l.Mine && !l.Recalled && found[id] == nil && model.IsValidId(id) && l.At.UnixMilli() > from {

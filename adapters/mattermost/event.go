@@ -3,6 +3,7 @@ package mattermost
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/mattermost/mattermost/server/public/model"
@@ -24,7 +25,7 @@ func (a *adapter) event(ctx context.Context, in bridge.Inbox, f *frame) error {
 		if f.Event == model.WebsocketEventPostEdited && p.EditAt == 0 {
 			return nil // it was pinned, or so
 		}
-		if err := a.heardPost(ctx, in, p, f.Event == model.WebsocketEventPosted); err != nil {
+		if err := a.heardPost(ctx, in, p); err != nil {
 			return err
 		}
 		a.wake.cursor = max(a.wake.cursor, p.UpdateAt)
@@ -43,7 +44,7 @@ func (a *adapter) event(ctx context.Context, in bridge.Inbox, f *frame) error {
 }
 
 // heardPost brings a post, however much of its life was missed: the core knows what it has heard before.
-func (a *adapter) heardPost(ctx context.Context, in bridge.Inbox, p *model.Post, fresh bool) error {
+func (a *adapter) heardPost(ctx context.Context, in bridge.Inbox, p *model.Post) error {
 	s, err := a.known(ctx)
 	if err != nil {
 		return err
@@ -64,15 +65,10 @@ func (a *adapter) heardPost(ctx context.Context, in bridge.Inbox, p *model.Post,
 	if p.DeleteAt != 0 {
 		return receive(ctx, in, bridge.Deleted{Room: e.Room, User: e.User, Msg: e.Msg, At: at(p.DeleteAt)})
 	}
-	a.mu.Lock()
-	r.talked = at(p.CreateAt)
-	chat, mine := r.Direct, r.mine
-	a.mu.Unlock()
-	if fresh {
-		a.marked(p.Id, "")
-	}
+	a.with(func() { r.talked = at(p.CreateAt) })
+	is := a.now(r)
 	rest, toBot := addressed(p.Message, s.me.Username)
-	if chat { // no thread here is a note
+	if is.Direct { // no thread here is a note
 		if e.Thread = ""; r.root != "" && e.ReplyTo == bridge.MsgID(r.root) {
 			e.ReplyTo = ""
 		}
@@ -80,7 +76,7 @@ func (a *adapter) heardPost(ctx context.Context, in bridge.Inbox, p *model.Post,
 	switch {
 	case toBot && e.Thread == "":
 		e.Text, e.ReplyTo = spoken(rest, user.member), ""
-	case chat && (!mine || !user.member): // what is said to the bot is for nobody else
+	case is.Direct && (!is.mine || !user.member): // what is said to the bot is for nobody else
 		e.Text, e.ReplyTo, e.Files = spoken(p.Message, user.member), "", nil
 	}
 	if err := receive(ctx, in, e); err != nil {
@@ -109,10 +105,7 @@ func (a *adapter) heardReaction(ctx context.Context, in bridge.Inbox, re *model.
 	if err != nil || r == nil {
 		return err
 	}
-	a.mu.Lock()
-	chat := r.Direct
-	a.mu.Unlock()
-	if chat && root == "" { // the event does not say in which thread
+	if root == "" && a.now(r).Direct { // the event does not say in which thread
 		if p, err := told(a.api.GetPost(ctx, re.PostId, "")); err == nil && p.RootId != "" {
 			return a.heardReaction(ctx, in, re, p.RootId, removed)
 		}
@@ -135,10 +128,7 @@ func (a *adapter) heardTyping(ctx context.Context, in bridge.Inbox, f *frame) er
 	if err != nil || r == nil {
 		return err
 	}
-	a.mu.Lock()
-	note := f.Data.ParentID != "" && !r.Direct
-	a.mu.Unlock()
-	if !note {
+	if f.Data.ParentID == "" || a.now(r).Direct { // or it will be a note
 		_ = in.Receive(ctx, bridge.Typing{Room: a.idOf(r), User: user.as})
 	}
 	return a.read(ctx, in, r, user)
@@ -158,12 +148,12 @@ func (a *adapter) heardUser(ctx context.Context, in bridge.Inbox, f *frame) erro
 		a.changed() // its roles, maybe
 		return nil
 	}
-	a.mu.Lock()
-	if p := a.users[id]; p != nil {
-		delete(a.users, id)
-		delete(a.users, "@"+string(p.as))
-	}
-	a.mu.Unlock()
+	a.with(func() {
+		if p := a.users[id]; p != nil {
+			delete(a.users, id)
+			delete(a.users, "@"+string(p.as))
+		}
+	})
 	if f.Data.User == nil {
 		return nil
 	}
@@ -233,10 +223,8 @@ func (a *adapter) unread() (out []*room) {
 
 // look asks when the owners last saw a channel.
 func (a *adapter) look(ctx context.Context, in bridge.Inbox, r *room) error {
-	a.mu.Lock()
-	members, sent, post := r.Members, r.sent, r.unread
-	a.mu.Unlock()
-	for _, m := range members {
+	is := a.now(r)
+	for _, m := range is.Members {
 		p, err := a.user(ctx, m)
 		if err != nil {
 			return err
@@ -245,10 +233,7 @@ func (a *adapter) look(ctx context.Context, in bridge.Inbox, r *room) error {
 		if err != nil {
 			return err
 		}
-		a.mu.Lock()
-		same := r.unread == post
-		a.mu.Unlock()
-		if same && !at(got.LastViewedAt).Before(sent) {
+		if a.now(r).unread == is.unread && !at(got.LastViewedAt).Before(is.sent) {
 			return a.read(ctx, in, r, p)
 		}
 	}
@@ -257,19 +242,16 @@ func (a *adapter) look(ctx context.Context, in bridge.Inbox, r *room) error {
 
 // read tells the core that an owner of the room has seen what the customer said: they have done something there.
 func (a *adapter) read(ctx context.Context, in bridge.Inbox, r *room, by *person) error {
-	a.mu.Lock()
-	post, owner := r.unread, false
-	for _, m := range r.Members {
-		owner = owner || m == by.as
-	}
-	if owner {
-		r.unread = ""
-	}
-	a.mu.Unlock()
-	if !owner || post == "" {
+	is := a.now(r)
+	if is.unread == "" || !slices.Contains(is.Members, by.as) {
 		return nil
 	}
+	a.with(func() {
+		if r.unread == is.unread {
+			r.unread = ""
+		}
+	})
 	return receive(ctx, in, bridge.Receipt{
-		Room: a.idOf(r), User: by.as, Msg: bridge.MsgID(post), State: bridge.StateRead, At: a.env.Now(),
+		Room: a.idOf(r), User: by.as, Msg: bridge.MsgID(is.unread), State: bridge.StateRead, At: a.env.Now(),
 	})
 }

@@ -2,9 +2,6 @@ package mattermost
 
 import (
 	"context"
-	"crypto/aes"
-	"crypto/cipher"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"net/http"
@@ -35,23 +32,20 @@ func ghostKey(id bridge.RoomID) string { return "ghost/" + string(id) }
 // ghost is the account in whose name a room's customer speaks; nil is the bot itself. as, if it is not empty,
 // makes what is missing and corrects name and picture.
 func (a *adapter) ghost(ctx context.Context, s *site, r *room, as bridge.Label) (*ghost, error) {
-	if a.cfg.Ghosts.Token.IsZero() {
+	if a.cfg.Ghosts.Token.IsZero() || a.now(r).Direct {
 		return nil, nil
 	}
 	id := a.idOf(r)
-	a.mu.Lock()
-	g, off, direct := a.ghosts[id], a.notes[noGhosts] != "", r.Direct
-	a.mu.Unlock()
-	if direct {
-		return nil, nil
-	}
+	var g *ghost
+	var off bool
+	a.with(func() { g, off = a.ghosts[id], a.notes[noGhosts] != "" })
 	if g == nil {
 		g = &ghost{}
 		if _, err := a.kept(ctx, ghostKey(id), g); err != nil {
 			return nil, err
 		}
-		if token, ok := a.unseal(g.Token); ok {
-			g.api = a.client(token)
+		if token, err := a.safe.Open(nil, nil, g.Token, nil); err == nil {
+			g.api = a.client(string(token))
 		}
 	}
 	name := clip(as.Text, model.BotDisplayNameMaxRunes)
@@ -69,9 +63,7 @@ func (a *adapter) ghost(ctx context.Context, s *site, r *room, as bridge.Label) 
 	if g.api == nil {
 		return nil, nil
 	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.ghosts[id] = g
+	a.with(func() { a.ghosts[id] = g })
 	return g, nil
 }
 
@@ -103,7 +95,8 @@ func (a *adapter) raise(ctx context.Context, s *site, r *room, g *ghost, name, a
 		if err != nil {
 			return err
 		}
-		g.Token, g.api, g.Channel = a.seal(t.Token), a.client(t.Token), ""
+		g.Token = a.safe.Seal(nil, nil, []byte(t.Token), nil) //nolint:gosec // the cipher makes its own nonce
+		g.api, g.Channel = a.client(t.Token), ""
 	}
 	if g.Channel != r.channel {
 		if _, err := told(a.api.AddTeamMember(ctx, s.team.Id, g.User)); err != nil {
@@ -126,9 +119,7 @@ func (a *adapter) raise(ctx context.Context, s *site, r *room, g *ghost, name, a
 // banish forgets the token of an account that may not speak any more: the next message makes another.
 func (a *adapter) banish(ctx context.Context, r *room, g *ghost) error {
 	id := a.idOf(r)
-	a.mu.Lock()
-	delete(a.ghosts, id)
-	a.mu.Unlock()
+	a.with(func() { delete(a.ghosts, id) })
 	gone := *g
 	gone.Token = nil
 	return a.keep(ctx, ghostKey(id), gone)
@@ -186,33 +177,4 @@ func (a *adapter) exorcise(ctx context.Context, s *site) {
 		why = "customers have no accounts of their own, since ghosts.token: does not do: " + why
 	}
 	a.note(noGhosts, why)
-}
-
-// seal keeps a token from whoever reads the store but not the config.
-func (a *adapter) seal(token string) []byte {
-	box, ok := a.box()
-	if !ok {
-		return nil
-	}
-	nonce := make([]byte, box.NonceSize())
-	_, _ = rand.Read(nonce) // never fails
-	return box.Seal(nonce, nonce, []byte(token), nil)
-}
-
-func (a *adapter) unseal(b []byte) (string, bool) {
-	box, ok := a.box()
-	if !ok || len(b) < box.NonceSize() {
-		return "", false
-	}
-	token, err := box.Open(nil, b[:box.NonceSize()], b[box.NonceSize():], nil)
-	return string(token), err == nil
-}
-
-func (a *adapter) box() (cipher.AEAD, bool) {
-	block, err := aes.NewCipher(derive(a.cfg.Ghosts.Token, "ghosts"))
-	if err != nil {
-		return nil, false
-	}
-	box, err := cipher.NewGCM(block)
-	return box, err == nil
 }

@@ -41,8 +41,8 @@ var errBroken = errors.New("the connection broke")
 
 // Run hears until ctx ends.
 func (a *adapter) Run(ctx context.Context, in bridge.Inbox) error {
-	a.gate.open(ctx, in)
-	defer a.gate.shut()
+	a.gate.set(ctx, in)
+	defer a.gate.set(ctx, nil)
 	a.changed()
 	s, err := a.known(ctx)
 	if err == nil {

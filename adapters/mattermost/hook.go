@@ -211,9 +211,8 @@ func (a *adapter) slash(ctx context.Context, auth string, body []byte) (int, any
 	if err != nil || form.Get("user_id") == "" || form.Get("channel_id") == "" || form.Get("trigger_id") == "" {
 		return http.StatusBadRequest, nil
 	}
-	a.mu.Lock()
-	token := a.command
-	a.mu.Unlock()
+	var token string
+	a.with(func() { token = a.command })
 	if token == "" || subtle.ConstantTimeCompare([]byte(auth), []byte("Token "+token)) != 1 {
 		return http.StatusUnauthorized, nil
 	}
@@ -271,49 +270,34 @@ func (a *adapter) register(ctx context.Context, s *site) {
 		return
 	}
 	a.note("command", "")
-	a.mu.Lock()
-	a.command = c.Token
-	a.mu.Unlock()
+	a.with(func() { a.command = c.Token })
 }
 
 // gate lets calls of the hook in while Run runs.
 type gate struct {
-	mu    sync.Mutex
-	in    bridge.Inbox
-	run   context.Context //nolint:containedctx // of Run, which ends the calls that are under way
-	calls *sync.WaitGroup
+	mu  sync.RWMutex // held by every call that is under way
+	in  bridge.Inbox
+	run context.Context //nolint:containedctx // of Run, which ends the calls that are under way
 }
 
-func (g *gate) open(ctx context.Context, in bridge.Inbox) {
+// set opens the gate, or shuts it for nil; then it waits for the events that are on their way in.
+func (g *gate) set(ctx context.Context, in bridge.Inbox) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.run, g.in, g.calls = ctx, in, &sync.WaitGroup{}
-}
-
-// shut waits for the events that are on their way in.
-func (g *gate) shut() {
-	g.mu.Lock()
-	calls := g.calls
-	g.in = nil
-	g.mu.Unlock()
-	calls.Wait()
+	g.run, g.in = ctx, in
 }
 
 var errNotRunning = errors.New("the adapter does not run now")
 
 // receive brings an event. It ends when either ctx or Run does.
 func (g *gate) receive(ctx context.Context, e bridge.Event) error {
-	g.mu.Lock()
-	in, run, calls := g.in, g.run, g.calls
-	if in == nil {
-		g.mu.Unlock()
+	g.mu.RLock()
+	defer g.mu.RUnlock()
+	if g.in == nil {
 		return errNotRunning
 	}
-	calls.Add(1)
-	g.mu.Unlock()
-	defer calls.Done()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	defer context.AfterFunc(run, cancel)()
-	return in.Receive(ctx, e)
+	defer context.AfterFunc(g.run, cancel)()
+	return g.in.Receive(ctx, e)
 }

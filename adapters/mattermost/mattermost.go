@@ -4,8 +4,11 @@ package mattermost
 
 import (
 	"context"
+	"crypto/aes"
+	"crypto/cipher"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -105,8 +108,15 @@ func (c *Config) Open(env bridge.Env) (bridge.Adapter, error) {
 	}
 	a := &adapter{
 		cfg: *c, env: env, host: u.Host, base: u.String(), icons: sync.OnceValue(icons),
-		rooms: map[bridge.RoomID]*room{}, users: map[string]*person{}, marks: map[string]string{}, cards: map[string]card{}, notes: map[string]string{},
+		rooms: map[bridge.RoomID]*room{}, users: map[string]*person{}, cards: map[string]card{}, notes: map[string]string{},
 		ghosts: map[bridge.RoomID]*ghost{}, key: derive(c.Token, "buttons"),
+	}
+	block, err := aes.NewCipher(derive(c.Ghosts.Token, "ghosts"))
+	if err == nil {
+		a.safe, err = cipher.NewGCMWithRandomNonce(block)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("make a cipher: %w", err)
 	}
 	a.api = a.client(c.Token.Reveal())
 	return a, nil
@@ -141,6 +151,7 @@ type adapter struct {
 	api   *model.Client4
 	icons func() map[string]string // names of emoji by character
 	key   []byte                   // of the signatures on buttons
+	safe  cipher.AEAD              // for ghosts' tokens: who reads the store but not the config learns none
 	gate  gate
 	wake  resume
 
@@ -148,7 +159,6 @@ type adapter struct {
 	site    *site // nil until asked, and after a change
 	rooms   map[bridge.RoomID]*room
 	users   map[string]*person // by id, and by what the config calls them
-	marks   map[string]string  // by post
 	cards   map[string]card    // by the link's key
 	ghosts  map[bridge.RoomID]*ghost
 	notes   map[string]string // what can be done without and is missing, by subject
@@ -198,6 +208,13 @@ func (a *adapter) words() phrases {
 // keyed is a short name for something that has a long or secret one, the same in every process.
 func (a *adapter) keyed(what string) string {
 	return hexSum(a.env.Name + "\x00" + what)[:20]
+}
+
+// with does something that others must not see half done.
+func (a *adapter) with(f func()) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	f()
 }
 
 // pause waits, or until ctx ends.

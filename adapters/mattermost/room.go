@@ -80,12 +80,17 @@ func (a *adapter) room(ctx context.Context, p place) (*room, error) {
 	return r, nil
 }
 
-// idOf is what the core calls a room.
-func (a *adapter) idOf(r *room) bridge.RoomID {
+// now is what is known of a room at the moment.
+func (a *adapter) now(r *room) room {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if r.As != "" {
-		return r.As
+	return *r
+}
+
+// idOf is what the core calls a room.
+func (a *adapter) idOf(r *room) bridge.RoomID {
+	if as := a.now(r).As; as != "" {
+		return as
 	}
 	return r.name()
 }
@@ -96,13 +101,10 @@ func (a *adapter) where(ctx context.Context, id bridge.RoomID) (*room, error) {
 	if err != nil {
 		return nil, err
 	}
-	a.mu.Lock()
-	next := r.Next
-	a.mu.Unlock()
-	if next == "" {
-		return r, nil
+	if next := a.now(r).Next; next != "" {
+		return a.room(ctx, placeOf(next))
 	}
-	return a.room(ctx, placeOf(next))
+	return r, nil
 }
 
 // heardIn is the room in which something happened: the thread's, if it is one of a customer, else the
@@ -112,7 +114,7 @@ func (a *adapter) heardIn(ctx context.Context, channel, root string) (*room, err
 	if err != nil {
 		return nil, err
 	}
-	if !a.seen(r) {
+	if !a.now(r).looked {
 		ch, err := told(a.api.GetChannel(ctx, channel))
 		if refused(err, http.StatusForbidden, http.StatusNotFound, http.StatusBadRequest) {
 			return nil, nil
@@ -126,32 +128,24 @@ func (a *adapter) heardIn(ctx context.Context, channel, root string) (*room, err
 		}
 		a.see(r, ch, s)
 	}
-	a.mu.Lock()
-	direct, mine := r.Direct, r.mine
-	a.mu.Unlock()
-	if direct && root != "" {
+	is := a.now(r)
+	if is.Direct && root != "" {
 		if t, err := a.thread(ctx, r, root); t != nil || err != nil {
 			return t, err
 		}
 	}
-	if !mine && !direct {
+	if !is.mine && !is.Direct {
 		return nil, nil
 	}
 	return r, nil
 }
 
-func (a *adapter) seen(r *room) bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return r.looked
-}
-
 // see notes whose channel it is.
 func (a *adapter) see(r *room, ch *model.Channel, s *site) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	r.Direct, r.looked = ch.Type == model.ChannelTypeDirect, true
-	r.mine = r.mine || ch.Type == model.ChannelTypePrivate && ch.CreatorId == s.me.Id || r.Direct && a.cfg.Rooms == roomsInbox
+	a.with(func() {
+		r.Direct, r.looked = ch.Type == model.ChannelTypeDirect, true
+		r.mine = r.mine || ch.Type == model.ChannelTypePrivate && ch.CreatorId == s.me.Id || r.Direct && a.cfg.Rooms == roomsInbox
+	})
 }
 
 // thread is a customer's thread in a chat with the bot; nil if the root is not the card of one.
@@ -160,7 +154,7 @@ func (a *adapter) thread(ctx context.Context, chat *room, root string) (*room, e
 	if err != nil {
 		return nil, err
 	}
-	if !a.seen(r) {
+	if !a.now(r).looked {
 		s, err := a.known(ctx)
 		if err != nil {
 			return nil, err
@@ -169,13 +163,11 @@ func (a *adapter) thread(ctx context.Context, chat *room, root string) (*room, e
 		if err != nil && !refused(err, http.StatusForbidden, http.StatusNotFound, http.StatusBadRequest) {
 			return nil, err
 		}
-		a.mu.Lock()
-		r.mine, r.Direct, r.looked = err == nil && p.UserId == s.me.Id && p.GetProp(propCard) != nil, true, true
-		a.mu.Unlock()
+		a.with(func() {
+			r.mine, r.Direct, r.looked = err == nil && p.UserId == s.me.Id && p.GetProp(propCard) != nil, true, true
+		})
 	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if !r.mine {
+	if !a.now(r).mine {
 		return nil, nil
 	}
 	return r, nil
@@ -204,7 +196,7 @@ func (a *adapter) Open(ctx context.Context, o bridge.Opening) (bridge.RoomID, er
 	if err := a.furnish(ctx, r, rec, true); err != nil {
 		return "", err
 	}
-	_, err = a.show(ctx, at, o)
+	_, err = a.show(ctx, at, o, at.root != "")
 	return at.name(), err
 }
 
@@ -233,7 +225,7 @@ func (a *adapter) chat(ctx context.Context, s *site, o bridge.Opening) (place, e
 	}
 	at := place{channel: dm.Id}
 	if a.cfg.Rooms == roomsThread {
-		at.root, err = a.show(ctx, at, o)
+		at.root, err = a.show(ctx, at, o, true)
 	}
 	return at, err
 }
@@ -244,21 +236,16 @@ func (a *adapter) Update(ctx context.Context, id bridge.RoomID, o bridge.Opening
 	if err != nil {
 		return err
 	}
-	a.mu.Lock()
-	old := r.record
-	a.mu.Unlock()
-	if err := a.furnish(ctx, r, a.recordOf(o, old), false); err != nil {
+	if err := a.furnish(ctx, r, a.recordOf(o, a.now(r).record), false); err != nil {
 		return err
 	}
-	_, err = a.show(ctx, r.place, o)
+	_, err = a.show(ctx, r.place, o, r.root != "")
 	return err
 }
 
 // furnish brings title and members up to date, all of them or those who are new, and keeps what must be kept.
 func (a *adapter) furnish(ctx context.Context, r *room, rec record, all bool) error {
-	a.mu.Lock()
-	old := r.record
-	a.mu.Unlock()
+	old := a.now(r).record
 	if !all && old.Title == rec.Title && old.Label == rec.Label && slices.Equal(old.Members, rec.Members) {
 		return nil
 	}
@@ -283,9 +270,7 @@ func (a *adapter) furnish(ctx context.Context, r *room, rec record, all bool) er
 	if err := a.keep(ctx, roomKey(r.name()), rec); err != nil {
 		return err
 	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	r.record, r.mine, r.looked = rec, true, true
+	a.with(func() { r.record, r.mine, r.looked = rec, true, true })
 	return nil
 }
 
@@ -325,16 +310,13 @@ func (a *adapter) found(ctx context.Context, s *site, rec record) (place, error)
 
 // restored restores an archived channel, if the bot may.
 func (a *adapter) restored(ctx context.Context, channel string) bool {
-	_, _, err := a.api.RestoreChannel(ctx, channel)
+	_, err := told(a.api.RestoreChannel(ctx, channel))
 	return err == nil
 }
 
 // revive finds another place for a room that is gone.
 func (a *adapter) revive(ctx context.Context, s *site, r *room) (*room, error) {
-	a.mu.Lock()
-	rec := r.record
-	a.mu.Unlock()
-	id := a.idOf(r)
+	rec, id := a.now(r).record, a.idOf(r)
 	if r.root == "" && a.restored(ctx, r.channel) {
 		return r, nil
 	}
@@ -364,22 +346,18 @@ func (a *adapter) revive(ctx context.Context, s *site, r *room) (*room, error) {
 	if err != nil {
 		return nil, err
 	}
-	a.mu.Lock()
-	first.Next = at.name()
-	rec = first.record
-	a.mu.Unlock()
-	return next, a.keep(ctx, roomKey(id), rec)
+	a.with(func() { first.Next = at.name() })
+	return next, a.keep(ctx, roomKey(id), a.now(first).record)
 }
 
 // card is the pinned post that shows what is known of a link's contact.
 type card struct{ post, text string }
 
 // show brings the card of a link up to date, in place; a thread begins with it.
-func (a *adapter) show(ctx context.Context, at place, o bridge.Opening) (string, error) {
-	base, text := a.keyed(o.Key), a.cardText(o)
-	a.mu.Lock()
-	c := a.cards[base]
-	a.mu.Unlock()
+func (a *adapter) show(ctx context.Context, at place, o bridge.Opening, thread bool) (string, error) {
+	base, text := a.keyed(o.Key), a.cardText(o, thread)
+	var c card
+	a.with(func() { c = a.cards[base] })
 	if c.post == "" || at.root != "" && c.post != at.root {
 		c = card{post: at.root}
 	}
@@ -414,9 +392,7 @@ func (a *adapter) show(ctx context.Context, at place, o bridge.Opening) (string,
 		c.post = post
 	}
 	c.text = text
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.cards[base] = c
+	a.with(func() { a.cards[base] = c })
 	return c.post, nil
 }
 
@@ -432,7 +408,7 @@ func (a *adapter) pin(ctx context.Context, at place, base, text string) (string,
 }
 
 // cardText is who the customer is, what the member has noted, and what the customer's network allows now.
-func (a *adapter) cardText(o bridge.Opening) string {
+func (a *adapter) cardText(o bridge.Opening, thread bool) string {
 	w := a.words()
 	lines := []string{"**" + bridge.EscapeMarkdown(o.Label.Text) + "**"}
 	add := func(name, value string) {
@@ -451,7 +427,7 @@ func (a *adapter) cardText(o bridge.Opening) string {
 		add(w.since, o.Since.In(zone).Format("2006-01-02"))
 	}
 	add(w.window, o.Window)
-	if a.cfg.Rooms == roomsThread {
+	if thread {
 		lines = append(lines, "_"+w.here+"_")
 	}
 	return harmless(strings.Join(lines, "\n"))

@@ -73,9 +73,7 @@ func (a *adapter) utter(ctx context.Context, s *site, r *room, d bridge.Draft) (
 		return "", errors.Join(errors.New("the customer's own account may not speak any more; it is made good"), a.banish(ctx, r, g))
 	}
 	if err == nil {
-		a.mu.Lock()
-		r.unread = string(id)
-		a.mu.Unlock()
+		a.with(func() { r.unread = string(id) })
 	}
 	return id, err
 }
@@ -134,14 +132,12 @@ func (a *adapter) dressed(s *site, d bridge.Draft, g *ghost) string {
 // mention calls the room's owners, if they do not expect a message. It stands beside the text, so that
 // the text stays what was said.
 func (a *adapter) mention(ctx context.Context, r *room, always bool) string {
-	a.mu.Lock()
-	members, quiet := r.Members, r.Direct && r.root == "" || !always && a.env.Now().Sub(r.talked) < burst
-	a.mu.Unlock()
-	if quiet { // or every message in a chat of two calls anyway
-		return ""
+	is := a.now(r)
+	if is.Direct && is.root == "" || !always && a.env.Now().Sub(is.talked) < burst {
+		return "" // every message in a chat of two calls anyway
 	}
 	var names []string
-	for _, m := range members {
+	for _, m := range is.Members {
 		if p, err := a.user(ctx, m); err == nil {
 			names = append(names, "@"+p.user.Username)
 		}
@@ -183,9 +179,7 @@ func (a *adapter) say(ctx context.Context, s *site, r *room, api *model.Client4,
 	if made.Id == "" {
 		return "", bridge.Unsure(errors.New("the server gave no id"))
 	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	r.talked, r.sent = a.env.Now(), at(made.CreateAt)
+	a.with(func() { r.talked, r.sent = a.env.Now(), at(made.CreateAt) })
 	return bridge.MsgID(made.Id), nil
 }
 
@@ -325,9 +319,6 @@ func markFor(s bridge.State) string {
 	}
 }
 
-// marksKept bounds the marks that are remembered; of other posts the server is asked.
-const marksKept = 8192
-
 // Mark shows the writer what became of a post, as one reaction of the bot, and tells the reason privately, with
 // what can be done.
 func (a *adapter) Mark(ctx context.Context, room bridge.RoomID, msg bridge.MsgID, f bridge.Fate) error {
@@ -336,14 +327,9 @@ func (a *adapter) Mark(ctx context.Context, room bridge.RoomID, msg bridge.MsgID
 		return err
 	}
 	want, post := markFor(f.State), string(msg)
-	a.mu.Lock()
-	have, known := a.marks[post]
-	a.mu.Unlock()
-	had := []string{have}
-	if !known {
-		if had, err = a.borne(ctx, s, post); err != nil {
-			return err
-		}
+	had, err := a.borne(ctx, s, post)
+	if err != nil {
+		return err
 	}
 	if want != "" && !slices.Contains(had, want) {
 		if err := tag(ctx, a.api, s.me.Id, post, want, true); refused(err, http.StatusNotFound, http.StatusForbidden) {
@@ -353,13 +339,12 @@ func (a *adapter) Mark(ctx context.Context, room bridge.RoomID, msg bridge.MsgID
 		}
 	}
 	for _, name := range had {
-		if name != "" && name != want {
+		if name != want {
 			if err := tag(ctx, a.api, s.me.Id, post, name, false); err != nil {
 				return err
 			}
 		}
 	}
-	a.marked(post, want)
 	bad := f.State == bridge.StateFailed || f.State == bridge.StateHeld || f.State == bridge.StateUnknown
 	if !bad || f.Reason == "" || f.User == "" {
 		return nil
@@ -370,15 +355,6 @@ func (a *adapter) Mark(ctx context.Context, room bridge.RoomID, msg bridge.MsgID
 	}
 	q.Text = f.Reason
 	return a.whisper(ctx, room, f.User, q, fmt.Sprintf(":%s: [↩](%s) ", want, s.link(post)))
-}
-
-func (a *adapter) marked(post, name string) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if len(a.marks) >= marksKept {
-		clear(a.marks)
-	}
-	a.marks[post] = name
 }
 
 // borne are the marks that a post bears.

@@ -34,28 +34,24 @@ func (s *site) names() bool { return s.conf["EnablePostUsernameOverride"] == "tr
 
 // known is the site, asked once and again after a change.
 func (a *adapter) known(ctx context.Context) (*site, error) {
-	a.mu.Lock()
-	s := a.site
-	a.mu.Unlock()
+	var s *site
+	a.with(func() { s = a.site })
 	if s != nil {
 		return s, nil
 	}
 	s, err := a.survey(ctx)
-	if err != nil {
-		return nil, err
+	if err == nil {
+		a.with(func() { a.site = s })
 	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.site = s
-	return s, nil
+	return s, err
 }
 
 func (a *adapter) changed() {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.site = nil
-	clear(a.users)
-	delete(a.notes, noGhosts)
+	a.with(func() {
+		a.site = nil
+		clear(a.users)
+		delete(a.notes, noGhosts)
+	})
 }
 
 func (a *adapter) survey(ctx context.Context) (*site, error) {
@@ -158,9 +154,7 @@ func (a *adapter) meet(u *model.User, as bridge.UserID) *person {
 			p.as, p.member = name, true
 		}
 	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.users[u.Id], a.users["@"+string(p.as)] = p, p
+	a.with(func() { a.users[u.Id], a.users["@"+string(p.as)] = p, p })
 	return p
 }
 
@@ -233,22 +227,21 @@ func (a *adapter) members(ctx context.Context, in bridge.Inbox) (amiss []string,
 		if err != nil {
 			return nil, err
 		}
-		active := p.user.DeleteAt == 0
-		switch {
-		case in != nil:
-			if err := receive(ctx, in, bridge.AccountState{User: p.as, Active: active, At: a.env.Now()}); err != nil {
+		if in != nil {
+			if err := receive(ctx, in, bridge.AccountState{User: p.as, Active: p.user.DeleteAt == 0, At: a.env.Now()}); err != nil {
 				return nil, err
 			}
-		case !active:
-			amiss = append(amiss, fmt.Sprintf("member %s: @%s is deactivated in Mattermost: hand the customers over, or activate the account", m.ID, p.user.Username))
+		}
+		if p.user.DeleteAt != 0 {
+			if in == nil { // or the core says so
+				amiss = append(amiss, fmt.Sprintf("member %s: @%s is deactivated in Mattermost: hand the customers over, or activate the account", m.ID, p.user.Username))
+			}
+			continue
 		}
 		t, err := told(a.api.GetTeamMember(ctx, s.team.Id, p.user.Id, ""))
-		switch {
-		case refused(err, http.StatusNotFound) || err == nil && t.DeleteAt > 0:
-			if active {
-				amiss = append(amiss, fmt.Sprintf("member %s: @%s is not in the team %s: invite them there (team menu > Invite People)", m.ID, p.user.Username, s.team.Name))
-			}
-		case err != nil:
+		if refused(err, http.StatusNotFound) || err == nil && t.DeleteAt > 0 {
+			amiss = append(amiss, fmt.Sprintf("member %s: @%s is not in the team %s: invite them there (team menu > Invite People)", m.ID, p.user.Username, s.team.Name))
+		} else if err != nil {
 			return nil, err
 		}
 	}
@@ -303,11 +296,11 @@ func (a *adapter) Probe(ctx context.Context) error {
 
 // note keeps what is missing and can be done without, for Warnings; "" is nothing.
 func (a *adapter) note(subject, text string) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.notes[subject] = text; text == "" {
-		delete(a.notes, subject)
-	}
+	a.with(func() {
+		if a.notes[subject] = text; text == "" {
+			delete(a.notes, subject)
+		}
+	})
 }
 
 // Warnings are what is missing and can be done without.

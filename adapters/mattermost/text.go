@@ -107,19 +107,12 @@ func quoted(text string, hosts ...string) (string, bridge.MsgID) {
 	if err != nil || u.Host == "" || !slices.Contains(hosts, u.Host) || strings.TrimSpace(rest) == "" {
 		return text, ""
 	}
-	dir, id, ok := cutLast(u.Path, "/pl/")
-	if !ok || strings.Count(strings.TrimPrefix(dir, "/"), "/") > 1 || !model.IsValidId(id) {
+	i := strings.LastIndex(u.Path, "/pl/")
+	if i < 0 || strings.Count(strings.TrimPrefix(u.Path[:i], "/"), "/") > 1 || !model.IsValidId(u.Path[i+4:]) {
 		return text, ""
 	}
+	id := u.Path[i+4:]
 	return strings.TrimLeft(rest, "\n"), bridge.MsgID(id)
-}
-
-func cutLast(s, sep string) (before, after string, found bool) {
-	i := strings.LastIndex(s, sep)
-	if i < 0 {
-		return s, "", false
-	}
-	return s[:i], s[i+len(sep):], true
 }
 
 // files are a post's files in the order in which they were added: file_ids are sorted by some servers.
@@ -170,9 +163,7 @@ func clip(s string, n int) string {
 }
 
 // excerpt is the beginning of a text on one line, which mentions nobody.
-func excerpt(s string) string {
-	return harmless(clip(strings.Join(strings.Fields(s), " "), 80))
-}
+func excerpt(s string) string { return harmless(bridge.Tidy(s, 80)) }
 
 // character is an emoji by its name; "" for one of the company's own.
 func character(name string) string {

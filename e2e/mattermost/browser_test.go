@@ -150,12 +150,12 @@ func TestBrowser(t *testing.T) {
 	w.must(w.lilei.Do(ctx, http.MethodDelete, "/posts/"+wrong, nil, nil))
 	c.sees("the recall", rows("说错了")+`.length === 0`)
 
-	c.changes(w, ch.ID, post)
-	c.files(w, ch.ID)
+	w.changesOf(c, ch.ID, post)
+	w.filesOf(c, ch.ID)
 }
 
 // changes are a reply, an edit, a reaction and a recall of the customer.
-func (c *window) changes(w *world, channel, post string) {
+func (w *world) changesOf(c *window, channel, post string) {
 	w.t.Helper()
 	c.act("有的，今天发货", string(id("reply")))
 	c.say("太好了")
@@ -177,7 +177,7 @@ func (c *window) changes(w *world, channel, post string) {
 }
 
 // files are a picture each way.
-func (c *window) files(w *world, channel string) {
+func (w *world) filesOf(c *window, channel string) {
 	w.t.Helper()
 	ctx := w.t.Context()
 	m := image.NewRGBA(image.Rect(0, 0, 60, 40))

@@ -216,7 +216,9 @@ func TestThreads(t *testing.T) {
 	w.post(dm, "the remark", func(p *server.Post) bool { return p.ID == card.ID && strings.Contains(p.Message, "老客户") })
 	_, err := w.lilei.Say(ctx, dm, "contacts")
 	w.must(err)
-	w.post(dm, "all contacts", func(p *server.Post) bool { return p.RootID == "" && strings.Contains(p.Message, "赵四") && strings.Contains(p.Message, "王小明") && !p.Pinned })
+	w.post(dm, "all contacts", func(p *server.Post) bool {
+		return p.RootID == "" && strings.Contains(p.Message, "赵四") && strings.Contains(p.Message, "王小明") && !p.Pinned
+	})
 	w.must(w.out.Recall(fake.DM("wang"), "wang", w.out.Say(fake.Said{User: "wang", Text: "说错了"})))
 	w.must(w.lilei.Do(ctx, http.MethodPut, "/posts/"+post+"/patch", map[string]any{"message": "您好！"}, nil))
 	w.hears("wang", "the edit", func(m *fake.Message) bool { return m.ID == sent.ID && m.Text == "您好！" })
@@ -248,7 +250,9 @@ func TestInbox(t *testing.T) {
 	w.hearsText("wang", "给王小明")
 	_, err = w.lilei.Say(ctx, dm, "@bot-"+w.name+" to 赵四")
 	w.must(err)
-	w.post(dm, "who is chosen", func(p *server.Post) bool { return strings.Contains(p.Message, "赵四") && p.UserID == w.bot.ID && !p.Pinned && p.Props["override_username"] == nil })
+	w.post(dm, "who is chosen", func(p *server.Post) bool {
+		return strings.Contains(p.Message, "赵四") && p.UserID == w.bot.ID && !p.Pinned && p.Props["override_username"] == nil
+	})
 	_, err = w.lilei.Say(ctx, dm, "给赵四")
 	w.must(err)
 	w.hearsText("zhao", "给赵四")
@@ -316,6 +320,7 @@ func TestGhosts(t *testing.T) {
 	post, err := w.lilei.Say(ctx, ch.ID, "十元")
 	w.must(err)
 	m := w.hearsText("wang", "十元")
+	w.marked(ch.ID, post, "white_check_mark")
 	w.must(w.out.React(dm, "wang", m.ID, "👍", true))
 	w.post(ch.ID, "the reaction of the customer's own account", func(p *server.Post) bool { return p.ID == post && p.Reaction(hello.UserID, "+1") })
 	p.Kill()
@@ -342,4 +347,3 @@ func TestGhostsRefused(t *testing.T) {
 		t.Errorf("it is %+v", hello)
 	}
 }
-

@@ -40,8 +40,11 @@ func (c *Client) Whispers(ctx context.Context) (<-chan Whisper, error) {
 		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: aHV0b25nIGlzIGEgdGVzdA==\r\nAuthorization: Bearer %s\r\n\r\n", u.Path, u.Host, c.token)
 	if err == nil {
 		var resp *http.Response
-		if resp, err = http.ReadResponse(r, nil); err == nil && resp.StatusCode != http.StatusSwitchingProtocols {
-			err = errors.New(resp.Status)
+		if resp, err = http.ReadResponse(r, nil); err == nil {
+			_ = resp.Body.Close() // which is empty: what follows are frames
+			if resp.StatusCode != http.StatusSwitchingProtocols {
+				err = errors.New(resp.Status)
+			}
 		}
 	}
 	if err != nil {
