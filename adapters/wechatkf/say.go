@@ -36,7 +36,7 @@ func (a *adapter) Send(ctx context.Context, to bridge.RoomID, d bridge.Draft) ([
 	}
 	var parts []part
 	if d.Text != "" {
-		parts = append(parts, part{"text", map[string]any{"content": d.Text}})
+		parts = append(parts, wordsOrPlace(d.Text))
 	}
 	for _, f := range d.Files { // before anything is said: most of what fails fails here
 		p, err := a.upload(ctx, f)
@@ -53,6 +53,25 @@ func (a *adapter) Send(ctx context.Context, to bridge.RoomID, d bridge.Draft) ([
 		return ids(id, err)
 	}
 	return a.sayAll(ctx, to, d.Key, parts)
+}
+
+// aPlace is a text that is nothing but a place, as mapLink and the text of a customer's place have it.
+var aPlace = regexp.MustCompile(`^(?:📍 ([^\n]+)\n(?:([^\n]+)\n)?)?https://apis\.map\.qq\.com/uri/v1/marker\?marker=coord:(-?\d{1,3}(?:\.\d+)?),(-?\d{1,3}(?:\.\d+)?)$`)
+
+// wordsOrPlace is a text, or the place that it leads to: customers can open that in their map.
+func wordsOrPlace(text string) part {
+	m := aPlace.FindStringSubmatch(text)
+	if m == nil {
+		return part{"text", map[string]any{"content": text}}
+	}
+	body := map[string]any{"latitude": json.Number(m[3]), "longitude": json.Number(m[4])}
+	if m[1] != "" {
+		body["name"] = m[1]
+	}
+	if m[2] != "" {
+		body["address"] = m[2]
+	}
+	return part{"location", body}
 }
 
 func ids(id bridge.MsgID, err error) ([]bridge.MsgID, error) {

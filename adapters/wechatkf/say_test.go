@@ -107,6 +107,11 @@ func TestRequestsAreAsDocumented(t *testing.T) {
 			t.Error(err)
 		}
 	}
+	r.met()
+	place := "📍 广州国际媒体港\n广东省广州市海珠区滨江东路\nhttps://apis.map.qq.com/uri/v1/marker?marker=coord:23.106,113.32"
+	if err := r.say(room, "k3", place); err != nil {
+		t.Error(err)
+	}
 	q := bridge.Ask{ID: "q1", Text: "您对本次服务是否满意呢?", Choices: []bridge.Choice{{ID: "yes", Label: "满意"}, {ID: "no", Label: "不满意"}}}
 	if _, err := a.Ask(t.Context(), room, "k2", q); err != nil {
 		t.Error(err)
@@ -331,5 +336,30 @@ func TestLongQuestion(t *testing.T) {
 	}
 	if got := r.shown(); got[len(got)-1] != "no choices\nhttps://gateway/qr.png" {
 		t.Errorf("the customer sees %q", got)
+	}
+}
+
+// A place goes as one, whatever is known of it; a text that holds a place and more stays a text.
+func TestPlaces(t *testing.T) {
+	const link = "https://apis.map.qq.com/uri/v1/marker?marker=coord:23.1,-113.3"
+	for text, want := range map[string]string{
+		link:                                "||23.1,-113.3",
+		"📍 名\n" + link:                      "名||23.1,-113.3",
+		"📍 名\n址\n" + link:                   "名|址|23.1,-113.3",
+		"李雷 · ACME\n" + link:                "",
+		link + " 见":                         "",
+		strings.TrimSuffix(link, ",-113.3"): "",
+	} {
+		r := newRig(t, wechatkftest.Options{})
+		r.open()
+		r.Say(account, customer, "在哪")
+		if err := r.say(roomOf(account, customer), "k", text); err != nil {
+			t.Errorf("%q: %v", text, err)
+			continue
+		}
+		l := r.Lines(account, customer)[1]
+		if want == "" && (l.Kind != "text" || l.Text != text) || want != "" && (l.Kind != "location" || l.Text != want) {
+			t.Errorf("%q is shown as %s %q", text, l.Kind, l.Text)
+		}
 	}
 }

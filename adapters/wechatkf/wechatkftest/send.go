@@ -3,7 +3,9 @@ package wechatkftest
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
+	"math"
 	"mime"
 	"mime/multipart"
 	"net/http"
@@ -70,6 +72,12 @@ type outgoing struct {
 	Video *media `json:"video"`
 	File  *media `json:"file"`
 	Menu  *menu  `json:"msgmenu"`
+	Place *struct {
+		Name      string   `json:"name"`
+		Address   string   `json:"address"`
+		Latitude  *float64 `json:"latitude"`
+		Longitude *float64 `json:"longitude"`
+	} `json:"location"`
 }
 
 type media struct {
@@ -113,6 +121,12 @@ func (n *Network) line(out outgoing) (Line, *refusal) {
 		l.File = f
 	case out.Type == "msgmenu" && out.Menu != nil:
 		return l.menu(*out.Menu)
+	case out.Type == "location" && out.Place != nil:
+		p := out.Place
+		if p.Latitude == nil || p.Longitude == nil || math.Abs(*p.Latitude) > 90 || math.Abs(*p.Longitude) > 180 {
+			return l, no(95022, "invalid location")
+		}
+		l.Text = fmt.Sprintf("%s|%s|%g,%g", p.Name, p.Address, *p.Latitude, *p.Longitude)
 	default:
 		n.complain("send_msg: type %q without its body", out.Type)
 		return l, no(40008, "invalid message type")
