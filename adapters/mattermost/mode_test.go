@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/mattermost/mattermost/server/public/model"
 
@@ -172,6 +173,18 @@ func TestInbox(t *testing.T) {
 	o.says(strange.Id, hanmei, "am I a customer?")
 	if m := o.message("/help"); m.Room != bridge.RoomID(strange.Id) {
 		t.Errorf("heard %+v", m)
+	}
+	o.lock.Lock()
+	o.ahead = personFor + time.Second // who they are is asked anew
+	o.lock.Unlock()
+	if err := o.Hint(t.Context(), bridge.RoomID(strange.Id), bridge.UserID(hanmei), bridge.Ask{Text: "You are not."}); err != nil {
+		t.Fatal(err)
+	}
+	o.says(strange.Id, hanmei, "am I one now?") // to be answered makes nobody a member
+	o.says(string(room), li, "the end")
+	o.message("the end")
+	if got := o.texts(bridge.RoomID(strange.Id)); !slices.Equal(got, []string{"/help"}) {
+		t.Errorf("heard %q of a stranger", got)
 	}
 }
 

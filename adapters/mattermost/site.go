@@ -131,7 +131,7 @@ func (a *adapter) person(ctx context.Context, id string) (*person, error) {
 	if err != nil {
 		return nil, err
 	}
-	return a.meet(u, ""), nil
+	return a.meet(u, bridge.UserID(u.Id)), nil
 }
 
 func (a *adapter) remembered(key string) *person {
@@ -143,12 +143,9 @@ func (a *adapter) remembered(key string) *person {
 	return nil
 }
 
-// meet remembers a user, whom the config calls as; "" is not known.
+// meet remembers a user, whom the caller knows as that, and the config maybe by another name.
 func (a *adapter) meet(u *model.User, as bridge.UserID) *person {
-	p := &person{user: u, as: as, member: as != "", at: a.env.Now()}
-	if as == "" {
-		p.as = bridge.UserID(u.Id)
-	}
+	p := &person{user: u, as: as, at: a.env.Now()}
 	for _, m := range a.env.Lobby.Members() {
 		if name, ok := m.Account(a.env.Name); ok && called(u, name) {
 			p.as, p.member = name, true
