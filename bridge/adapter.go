@@ -187,6 +187,13 @@ type Hinter interface {
 	Hint(ctx context.Context, room RoomID, user UserID, a Ask) error
 }
 
+// Noticer asks the customer to write again, in a way that the network allows outside its window (a template).
+// It is called once when something begins to wait for that, in the name of who speaks; a way that is not
+// configured is no error.
+type Noticer interface {
+	Notice(ctx context.Context, room RoomID, as Label) error
+}
+
 // Asker shows a question with buttons. Without it the core asks in words.
 type Asker interface {
 	Ask(ctx context.Context, room RoomID, key string, a Ask) ([]MsgID, error)

@@ -107,7 +107,7 @@ func (v *visit) commandTo(ctx context.Context, msg MsgID, name string) (*plan, e
 			return nil, err
 		}
 		names = append(names, label.Name)
-		if name != "" && (strings.EqualFold(label.Name, name) || strings.EqualFold(v.link.Remark, name)) {
+		if name != "" && (strings.EqualFold(label.Name, name) || strings.EqualFold(v.link.Remark, name) || v.link.ID.String() == name) {
 			hits = []Link{*v.link} // an exact name beats all beginnings
 			break
 		}

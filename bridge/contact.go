@@ -99,6 +99,8 @@ type Room struct {
 	Sent   int       `json:"sent,omitempty"`
 	// Window is what LastIn opened, where it was less than the network's usual.
 	Window Window `json:"window,omitzero"`
+	// Noticed says that the customer was asked to write since LastIn.
+	Noticed bool `json:"noticed,omitempty"`
 	// Noted is the thread in which the writer was last told that threads are internal.
 	Noted MsgID `json:"noted,omitempty"`
 }

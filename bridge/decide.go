@@ -70,6 +70,10 @@ func (v *visit) inRoom(ctx context.Context, msg *Message, e MessageEvent) (*plan
 		return v.note(msg, e.Thread), nil
 	}
 	p := &plan{}
+	v.guest = guest{e.Name, e.Union, e.Avatar}
+	if err := v.renamed(ctx, p); err != nil {
+		return nil, err
+	}
 	if v.link.State == LinkEnded {
 		if done, err := v.reopen(ctx, p, e.Msg); done != nil || err != nil {
 			return done, err
@@ -86,6 +90,26 @@ func (v *visit) inRoom(ctx context.Context, msg *Message, e MessageEvent) (*plan
 	}
 	v.openWindow(p, e.Window)
 	return v.decided(ctx, p, msg)
+}
+
+// renamed plans that a customer is called otherwise than before, or shows a picture for the first time.
+func (v *visit) renamed(ctx context.Context, p *plan) error {
+	if v.side != ContactSide || v.guest == (guest{}) {
+		return nil
+	}
+	old, err := v.b.store.ContactOf(ctx, v.from)
+	if err != nil {
+		return fmt.Errorf("read contact: %w", err)
+	}
+	if n := Tidy(v.guest.name, maxName); n != "" && n != old.Name {
+		old.Name = n
+		p.step.Contacts = []Contact{old}
+		p.refresh = append(p.refresh, v.room.Links...)
+	}
+	if d := v.fetchAvatar(&old); d != nil {
+		p.step.Deliveries = append(p.step.Deliveries, *d)
+	}
+	return nil
 }
 
 // firstWords plans the first message of a room: a customer's makes a contact and a link; a member's has

@@ -41,6 +41,7 @@ type result struct {
 	account bool          // the wait is the whole adapter's
 	login   bool          // pending: the account needs a person
 	until   time.Time     // held: until then at most
+	closed  bool          // held: the network says that the window is closed
 	begun   bool
 	sent    []MsgID
 	parts   int
@@ -95,7 +96,12 @@ func (j *job) run(ctx context.Context) (r result) {
 	if !j.entered {
 		return result{busy: true}
 	}
-	return j.act(ctx)
+	r = j.act(ctx)
+	if asked := j.closed(ctx, !r.closed || j.ledger == nil || j.ledger.Noticed); asked.touch != nil {
+		full := r.touch
+		r.touch = func(room *Room) { full(room); asked.touch(room) }
+	}
+	return r
 }
 
 // prepare finds out where the delivery goes and whether it may go now.
@@ -223,9 +229,28 @@ func (j *job) findLedger(ctx context.Context) (bool, result) {
 		return false, result{}
 	}
 	if !r.open(j.caps.Window, j.set.Now()) {
-		return true, held(j.words().heldWindow)
+		return true, j.closed(ctx, r.Noticed)
 	}
 	return false, result{}
+}
+
+// closed holds what the window does not let through, and asks the customer to write, once.
+func (j *job) closed(ctx context.Context, asked bool) result {
+	r := held(j.words().heldWindow)
+	n, ok := j.adapter.(Noticer)
+	if !ok || asked {
+		return r
+	}
+	as := j.set.house()
+	if j.link != nil && j.set.members[j.link.Member] != nil {
+		as = j.set.memberLabel(j.set.members[j.link.Member])
+	}
+	if err := n.Notice(ctx, j.room.Room, as); err != nil {
+		j.b.log.Warn("the customer could not be asked to write again", "adapter", j.dest, "err", err)
+		return r
+	}
+	r.touch = func(room *Room) { room.Noticed = true }
+	return r
 }
 
 // speaks reports whether the delivery makes a new message in the room.

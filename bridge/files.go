@@ -125,6 +125,8 @@ func sniff(head []byte, said string) string {
 		return "application/x-msdownload"
 	case bytes.HasPrefix(head, []byte("\x7fELF")):
 		return "application/x-elf"
+	case bytes.HasPrefix(head, []byte("#!AMR")): // voice: RFC 4867 section 5
+		return "audio/amr"
 	case bytes.HasPrefix(head, []byte("#!")):
 		return "application/x-sh"
 	}

@@ -90,6 +90,7 @@ type Line struct {
 	ID        MessageID
 	Msg       MsgID // what this adapter calls it; "" when it has no copy here yet
 	Mine      bool  // said by this side
+	Note      bool  // an internal note
 	As        Label
 	At        time.Time
 	Text      string

@@ -55,6 +55,9 @@ func (v *visit) answeredFate(ctx context.Context, id DeliveryID, e Answered) (*p
 	if !d.State.Final() {
 		return v.answeredWaiting(ctx, d, e)
 	}
+	if rec, err := v.b.store.Message(ctx, d.Message); err == nil && stateRank(rec.State) > stateRank(StateFailed) && e.Choice != choiceDrop {
+		return v.once(e.Event, v.answer(v.set.words.settledAlready)), nil // it went out in another way meanwhile
+	}
 	s := Settlement{Lane: d.Lane, Delivery: d.ID, Adapter: d.Adapter}
 	p := v.once(e.Event)
 	switch e.Choice {
@@ -139,11 +142,19 @@ func (v *visit) answeredAgain(ctx context.Context, id MessageID, e Answered) (*p
 	return p, nil
 }
 
-// answered plans a pressed button.
+// answered plans a pressed button. To press is to write, where the network counts.
 func (v *visit) answered(ctx context.Context, e Answered) (*plan, error) {
 	if err := v.enter(ctx, e.Room, e.User); err != nil {
 		return nil, err
 	}
+	p, err := v.resolved(ctx, e)
+	if err == nil && v.room != nil && v.side == ContactSide && len(p.step.Rooms) == 0 {
+		v.openWindow(p, Window{})
+	}
+	return p, err
+}
+
+func (v *visit) resolved(ctx context.Context, e Answered) (*plan, error) {
 	kind, id, _ := strings.Cut(e.Ask, ":")
 	letter := map[string]byte{askLink: 'l', askOld: 'd', askFate: 'd', askAgain: 'm'}[kind+":"]
 	if kind+":" == askNote {

@@ -22,7 +22,7 @@ func (j *job) say(ctx context.Context) result {
 		return out
 	}
 	out.copy = &Copy{Room: j.room, IDs: out.sent, Version: version}
-	out.touch = j.spoke(len(drafts))
+	out.touch = j.spoke(max(len(drafts), len(out.sent)))
 	return out
 }
 
@@ -78,11 +78,9 @@ func (j *job) voice(ctx context.Context) (Label, string, error) {
 		shown.Name, shown.Text = EscapeMarkdown(as.Name), EscapeMarkdown(as.Text)
 	}
 	switch {
-	case j.ledger.Side == MemberSide && !j.ledger.Shared():
-		return as, "", nil
 	case j.ledger.Said != j.link.ID:
 		return as, shown.Text + "\n", nil
-	case j.ledger.Shared():
+	case j.ledger.Shared(), j.ledger.Side == MemberSide: // beside the customer's the gateway's own words stand there
 		return as, shown.Name + ": ", nil
 	default:
 		return as, "", nil

@@ -366,3 +366,56 @@ func TestContactsAreListed(t *testing.T) {
 		w.want("the customer", w.shop.texts("shop-a"), []string{"→ 李雷 · ACME 销售经理"})
 	})
 }
+
+// herald is a shop that can call customers back.
+type herald struct {
+	*net
+	called []string
+}
+
+func (h *herald) Notice(_ context.Context, room bridge.RoomID, as bridge.Label) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.called = append(h.called, string(room)+" "+as.Name)
+	return nil
+}
+
+// What waits for the customer to write calls them back, once until they do: whether the gateway's count or the
+// network itself says that the window is closed.
+func TestACustomerIsCalledBackOnce(t *testing.T) {
+	for name, byNetwork := range map[string]bool{"by the count": false, "by the network": true} {
+		t.Run(name, func(t *testing.T) {
+			shop := &herald{net: newNet(bridge.Caps{MaxText: 600, Dedupes: true, Window: bridge.Window{Open: 48 * time.Hour, Messages: 2}})}
+			inWorld(t, shop, func(w *world) {
+				w.customer("a", "hi")
+				if byNetwork {
+					w.shop.failing(bridge.WindowClosed(errors.New("45015"), time.Time{}))
+				}
+				for i := range 5 {
+					w.member("u-lilei", "room-a", fmt.Sprint(i))
+				}
+				w.want("called", shop.called, []string{"shop-a 李雷"})
+				w.shop.failing(nil)
+				w.customer("a", "back")
+				time.Sleep(50 * time.Hour)
+				w.member("u-lilei", "room-a", "again")
+				w.want("called", shop.called, []string{"shop-a 李雷", "shop-a 李雷"})
+			})
+		})
+	}
+}
+
+func TestANameToldLater(t *testing.T) {
+	inBureau(t, plainShop(), settings(), func(w *world, b *bureau) {
+		say := func(msg bridge.MsgID, name string) {
+			w.receive(w.shop, bridge.MessageEvent{Room: "shop-a", User: "a", Msg: msg, Name: name, Text: "hi"})
+		}
+		say("1", "")
+		say("2", "小红")
+		say("3", "小红")
+		say("4", "")
+		if got := b.shown().Title; got != "小红" || len(b.shows) != 1 {
+			t.Errorf("the room shows %q, %d times", got, len(b.shows))
+		}
+	})
+}

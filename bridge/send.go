@@ -116,6 +116,7 @@ func (j *job) judge(err error, ids []MsgID, parts int) result {
 	case VerdictClosed:
 		r.state, r.reason, r.until = StateHeld, j.words().heldWindow, v.Until
 		r.touch = func(room *Room) { room.Sent = max(room.Sent, room.allowed(j.caps.Window).Messages) }
+		r.closed = true
 	case VerdictWait:
 		r.state, r.wait, r.account = StatePending, v.Wait, v.Account
 	case VerdictLogin:

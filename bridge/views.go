@@ -286,7 +286,7 @@ func (y *lobby) Line(ctx context.Context, u UserID, r RoomID, m MsgID) (Line, er
 func (y *lobby) line(r *Record, l *Link, side Side, ref RoomRef, other Label) Line {
 	set := y.b.set.Load()
 	v := Line{
-		ID: r.ID, Msg: r.idIn(ref), Mine: r.Side == side, As: other, At: r.At, Text: r.Shown(), Files: r.Files,
+		ID: r.ID, Msg: r.idIn(ref), Mine: r.Side == side, Note: r.Note, As: other, At: r.At, Text: r.Shown(), Files: r.Files,
 		ReplyTo: r.ReplyTo, Edited: r.Version() > 0, Recalled: r.Recalled, Reactions: r.Reactions,
 	}
 	if v.Mine {

@@ -30,7 +30,7 @@ func (r *Room) grant(usual, less Window, now time.Time) {
 			return
 		}
 	}
-	r.LastIn, r.Sent, r.Window = now, 0, less
+	r.LastIn, r.Sent, r.Window, r.Noticed = now, 0, less, false
 }
 
 // openWindow plans that the customer has done what opens the network's window.

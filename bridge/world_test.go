@@ -339,6 +339,8 @@ func (w *world) start(shop bridge.Adapter, set bridge.Settings) {
 		w.shop = s.net
 	case *gallery:
 		w.shop = s.net
+	case *herald:
+		w.shop = s.net
 	}
 	for name, a := range map[string]bridge.Adapter{"office": w.desk, "shop": shop} {
 		if err := b.Add(name, map[string]string{"office": "mattermost", "shop": "wechat"}[name], a); err != nil {

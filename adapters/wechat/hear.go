@@ -128,11 +128,6 @@ func (a *adapter) take(ctx context.Context, p tencent.Push) ([]byte, error) {
 		a.ignore(ctx, m)
 		return nil, nil
 	}
-	if a.cfg.Notice.Template != "" { // what waits may go now
-		if err := a.env.State.Delete(ctx, "notice/"+string(m.FromUserName)); err != nil {
-			return nil, fmt.Errorf("forget the notice: %w", err)
-		}
-	}
 	if err := s.in.Receive(ctx, e); err != nil {
 		return nil, err
 	}

@@ -89,7 +89,7 @@ func (a *adapter) Send(ctx context.Context, to bridge.RoomID, d bridge.Draft) ([
 				a.env.Log.DebugContext(ctx, "an agent of the account speaks", "kf_account", m.Service.Account)
 			}
 			if err := a.client.Call(ctx, http.MethodPost, sendPath, nil, m, nil); err != nil {
-				return nil, a.stopped(ctx, to, d, i, err)
+				return nil, a.stopped(ctx, d, i, err)
 			}
 		}
 		id := bridge.MsgID(d.Key)
@@ -148,17 +148,13 @@ func (a *adapter) speaker(as bridge.Label) *service {
 	return nil
 }
 
-// stopped is a message of which i parts are shown. The next try must not show them again; a closed window is
-// told to the customer, where config says how.
-func (a *adapter) stopped(ctx context.Context, to bridge.RoomID, d bridge.Draft, i int, err error) error {
+// stopped is a message of which i parts are shown. The next try must not show them again.
+func (a *adapter) stopped(ctx context.Context, d bridge.Draft, i int, err error) error {
 	if i > 0 {
 		// The deadline may be what stopped it.
 		if kept := a.keep(context.WithoutCancel(ctx), "part/"+d.Key, i); kept != nil {
 			return bridge.Unsure(errors.Join(err, kept))
 		}
-	}
-	if bridge.Judge(err).Verdict == bridge.VerdictClosed && a.cfg.Notice.Template != "" {
-		a.remind(ctx, to, d.As)
 	}
 	return err
 }
@@ -228,15 +224,10 @@ type value struct {
 	Value string `json:"value"`
 }
 
-// remind asks the customer to write, once until they do. Whatever becomes of it, the message waits.
-func (a *adapter) remind(ctx context.Context, to bridge.RoomID, as bridge.Label) {
-	key := "notice/" + string(to)
-	var sent bool
-	if found, err := a.load(ctx, key, &sent); err != nil || found {
-		if err != nil {
-			a.env.Log.WarnContext(ctx, "could not look whether a notice was sent; none is sent now", "err", err)
-		}
-		return
+// Notice asks the customer to write, where config says how.
+func (a *adapter) Notice(ctx context.Context, to bridge.RoomID, as bridge.Label) error {
+	if a.cfg.Notice.Template == "" {
+		return nil
 	}
 	c := a.env.Lobby.Company()
 	now := a.env.Now()
@@ -253,16 +244,12 @@ func (a *adapter) remind(ctx context.Context, to bridge.RoomID, as bridge.Label)
 		path, n.URL, n.Page = "/cgi-bin/message/subscribe/bizsend", "", n.URL
 	}
 	err := a.client.Call(ctx, http.MethodPost, path, nil, n, nil)
-	switch bridge.Judge(err).Verdict { //nolint:exhaustive // the others are tried again
-	case bridge.VerdictSent, bridge.VerdictPermanent, bridge.VerdictUnsure:
-		if kept := a.keep(context.WithoutCancel(ctx), key, err == nil); kept != nil {
-			a.env.Log.WarnContext(ctx, "could not note that a notice was sent; it may be sent again", "err", kept)
-		}
-	}
-	if err != nil {
-		a.env.Log.WarnContext(ctx, "the notice to a customer was not sent", "err", err)
-	}
 	a.note("notice", err)
+	if v := bridge.Judge(err).Verdict; v == bridge.VerdictPermanent || v == bridge.VerdictUnsure {
+		a.env.Log.WarnContext(ctx, "the notice to a customer was not sent, or it is not known", "err", err)
+		return nil // trying again would not help, or would call twice
+	}
+	return err
 }
 
 // fitted cuts a value to its field's kind. Names of fields say the kind, and a longer value refuses the whole

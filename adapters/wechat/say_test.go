@@ -110,12 +110,7 @@ func sends(d bridge.Draft) func(*rig, bridge.RoomID) error {
 // closes lets WeChat say that the window is closed.
 func closes(r *rig, to bridge.RoomID) error {
 	r.server.Consent(string(to))
-	r.server.Refuse(sendPath, 45015, 1)
-	_, err := r.Send(r.t.Context(), to, bridge.Draft{Key: "key", Text: "在吗", As: bridge.Label{Name: "李雷"}})
-	if v := bridge.Judge(err).Verdict; v != bridge.VerdictClosed {
-		return fmt.Errorf("verdict %d: %w", v, err)
-	}
-	return nil
+	return r.notice(to)
 }
 
 func invites(r *rig, _ bridge.RoomID) error {
@@ -345,45 +340,39 @@ func TestParts(t *testing.T) {
 	}
 }
 
-// While nothing may be sent the customer is told once; the next time is after they have written.
+// The customer is asked to write where config says how. When is for the gateway to say.
 func TestNotice(t *testing.T) {
-	r := newRig(t, wechattest.Options{Messages: 1}, func(c *Config) {
+	quiet := newRig(t, wechattest.Options{}, nil)
+	if err := quiet.notice(quiet.talker()); err != nil || len(quiet.server.Requests("/cgi-bin/message/template/send")) > 0 {
+		t.Errorf("without a notice in config: %v", err)
+	}
+	r := newRig(t, wechattest.Options{}, func(c *Config) {
 		c.Notice.Template = "ngqIpbwh8bUfcSsECmogfXcV14J0tQlEpBO27izEYtY"
 		c.Notice.Data = map[string]string{"thing1": "{company}的{name}给您留言了", "time2": "{time}", "phrase3": "等待您的回复"}
 	})
-	if w := r.Caps().Window; w != (bridge.Window{}) {
-		t.Errorf("the gateway would hold messages by itself: %+v", w)
-	}
 	to := r.talker()
-	for round := 1; round <= 2; round++ {
-		r.say(to, bridge.Draft{Text: fmt.Sprint("go", round)})
-		for range 3 {
-			_, err := r.Send(t.Context(), to, bridge.Draft{Key: "held", Text: "等", As: bridge.Label{Name: "李雷"}})
-			if bridge.Judge(err).Verdict != bridge.VerdictClosed {
-				t.Fatal(err)
+	if err := r.notice(to); err != nil {
+		t.Fatal(err)
+	}
+	list := r.server.Notices()
+	if len(list) != 1 || list[0].To != string(to) || list[0].Data["thing1"] != "ACME的李雷给您留言了" || list[0].Data["phrase3"] != "等待您的…" {
+		t.Fatalf("%+v", list)
+	}
+	for code, again := range map[int]bool{40037: false, -1: true} { // what WeChat will never take is told to the operator
+		r.server.Refuse("/cgi-bin/message/template/send", code, 1)
+		if err := r.notice(to); (err != nil) != again {
+			t.Errorf("errcode %d: %v", code, err)
+		}
+		if code == 40037 {
+			if w := strings.Join(r.Warnings(), "\n"); !strings.Contains(w, "通知模板不属于此公众号") {
+				t.Errorf("warnings: %s", w)
 			}
 		}
-		list := r.server.Notices()
-		if len(list) != round || list[0].To != string(to) || list[0].Data["thing1"] != "ACME的李雷给您留言了" || list[0].Data["phrase3"] != "等待您的…" {
-			t.Fatalf("round %d: %+v", round, list)
-		}
-		r.server.Say(string(to), "好")
 	}
-	r.say(to, bridge.Draft{Text: "go3"})
-	r.server.Fail(func(path string) wechattest.Fault { // a notice that WeChat will never take is told to the operator
-		return map[string]wechattest.Fault{sendPath: {Code: 45047}, "/cgi-bin/message/template/send": {Code: 40037}}[path]
-	})
-	for range 2 {
-		if _, err := r.Send(t.Context(), to, bridge.Draft{Key: "held", Text: "等"}); bridge.Judge(err).Verdict != bridge.VerdictClosed {
-			t.Fatal(err)
-		}
-	}
-	if n := len(r.server.Requests("/cgi-bin/message/template/send")); n != 3 {
-		t.Errorf("%d calls, want 3", n)
-	}
-	if w := strings.Join(r.Warnings(), "\n"); !strings.Contains(w, "通知模板不属于此公众号") {
-		t.Errorf("warnings: %s", w)
-	}
+}
+
+func (r *rig) notice(to bridge.RoomID) error {
+	return r.Notice(r.t.Context(), to, bridge.Label{Name: "李雷"})
 }
 
 // An account without menus asks in words.

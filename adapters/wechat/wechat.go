@@ -57,6 +57,7 @@ var (
 	_ bridge.Inviter = (*adapter)(nil)
 	_ bridge.Prober  = (*adapter)(nil)
 	_ bridge.Warner  = (*adapter)(nil)
+	_ bridge.Noticer = (*adapter)(nil)
 	_ bridge.Hooked  = (*adapter)(nil)
 	_ bridge.Paged   = (*adapter)(nil)
 )
@@ -93,15 +94,14 @@ func (c *Config) Open(env bridge.Env) (bridge.Adapter, error) {
 	return a, nil
 }
 
-// Caps are the limits. With a notice the gateway keeps no window: it would hold messages without asking WeChat,
-// and nobody would send the notice.
+// Caps are the limits.
 func (a *adapter) Caps() bridge.Caps {
-	c := bridge.Caps{MaxText: a.cfg.MaxText, Count: bridge.Bytes, MaxFile: maxVideo}
+	c := bridge.Caps{
+		MaxText: a.cfg.MaxText, Count: bridge.Bytes, MaxFile: maxVideo,
+		Window: bridge.Window{Open: usualOpen, Messages: a.cfg.Messages},
+	}
 	if a.links.public() {
 		c.MaxFile = maxLinked
-	}
-	if a.cfg.Notice.Template == "" {
-		c.Window = bridge.Window{Open: usualOpen, Messages: a.cfg.Messages}
 	}
 	return c
 }

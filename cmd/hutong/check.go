@@ -80,9 +80,26 @@ func (a *app) probe(ctx context.Context, c *config.Config, list map[string]bridg
 		if _, err := fmt.Fprintf(a.out, "%s (%s): %s\n", one.Name, one.Kind, word); err != nil {
 			return err
 		}
+		if err := a.notes(list[one.Name]); err != nil {
+			return err
+		}
 	}
 	if slices.ContainsFunc(answers, func(err error) bool { return err != nil }) {
 		return fmt.Errorf("%w before all accounts work", errPerson)
+	}
+	return nil
+}
+
+// notes tells what is missing but can be done without.
+func (a *app) notes(adapter bridge.Adapter) error {
+	w, ok := adapter.(bridge.Warner)
+	if !ok {
+		return nil
+	}
+	for _, text := range w.Warnings() {
+		if _, err := fmt.Fprintf(a.out, "  note: %s\n", text); err != nil {
+			return err
+		}
 	}
 	return nil
 }

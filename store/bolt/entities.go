@@ -104,7 +104,7 @@ func encodeRoom(r *bridge.Room, rev uint64) []byte {
 	e.time(r.LastIn)
 	e.int(int64(r.Sent))
 	granted := r.Window != bridge.Window{}
-	e.bools(false, r.Noted != "", granted) // the first was once all that was kept of Noted
+	e.bools(false, r.Noted != "", granted, r.Noticed) // the first was once all that was kept of Noted
 	if r.Noted != "" {
 		text(e, r.Noted)
 	}
@@ -124,7 +124,7 @@ func decodeRoom(ref bridge.RoomRef, b []byte) (bridge.Room, error) {
 	r.Current, r.Said = bridge.LinkID(d.uint()), bridge.LinkID(d.uint())
 	r.LastIn, r.Sent = d.time(), int(d.int())
 	var old, noted, granted bool
-	d.bools(&old, &noted, &granted)
+	d.bools(&old, &noted, &granted, &r.Noticed)
 	if noted {
 		r.Noted = readText[bridge.MsgID](d)
 	}

@@ -65,7 +65,7 @@ func FuzzRoom(f *testing.F) {
 		func(b []byte) (bridge.Room, error) { return decodeRoom(bridge.RoomRef{}, b) },
 		func(r bridge.Room) []byte { return encodeRoom(&r, r.Rev) },
 		bridge.Room{}, bridge.Room{
-			Rev: 1, Side: bridge.ContactSide, Links: []bridge.LinkID{1, 1 << 60}, Current: 1, Said: 2, LastIn: moment(), Sent: -1, Noted: "p1", Window: bridge.Window{Open: time.Minute, Messages: 3},
+			Rev: 1, Side: bridge.ContactSide, Links: []bridge.LinkID{1, 1 << 60}, Current: 1, Said: 2, LastIn: moment(), Sent: -1, Noted: "p1", Noticed: true, Window: bridge.Window{Open: time.Minute, Messages: 3},
 		})
 }
 

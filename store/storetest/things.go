@@ -39,7 +39,7 @@ func link(id bridge.LinkID, m bridge.MemberID, c bridge.ContactID) bridge.Link {
 }
 
 func room(ref bridge.RoomRef, links ...bridge.LinkID) bridge.Room {
-	r := bridge.Room{Ref: ref, Side: bridge.ContactSide, Links: links, LastIn: start, Sent: 3, Noted: "p1", Window: bridge.Window{Open: time.Minute, Messages: 3}}
+	r := bridge.Room{Ref: ref, Side: bridge.ContactSide, Links: links, LastIn: start, Sent: 3, Noted: "p1", Noticed: true, Window: bridge.Window{Open: time.Minute, Messages: 3}}
 	if len(links) > 0 {
 		r.Current, r.Said = links[0], links[0]
 	}
