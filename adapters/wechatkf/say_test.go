@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/hutong-im/hutong/adapters/wechatkf/wechatkftest"
 	"github.com/hutong-im/hutong/bridge"
@@ -361,5 +362,26 @@ func TestPlaces(t *testing.T) {
 		if want == "" && (l.Kind != "text" || l.Text != text) || want != "" && (l.Kind != "location" || l.Text != want) {
 			t.Errorf("%q is shown as %s %q", text, l.Kind, l.Text)
 		}
+	}
+}
+
+// A session ends by itself, which WeCom does not tell: two days later the operator is not warned any more.
+func TestSessionEndsByItself(t *testing.T) {
+	r := newRig(t, wechatkftest.Options{})
+	a := r.start()
+	r.met()
+	r.ServicerSays(account, customer, "zhangsan", "人工")
+	warned := func() bool { return strings.Contains(strings.Join(a.Warnings(), "\n"), "会话") }
+	r.until("the warning", warned)
+	r.stop()
+	a.env.Now = func() time.Time { return time.Now().Add(50 * time.Hour) }
+	if warned() {
+		t.Error("the operator is still warned")
+	}
+	if err := a.readSeats(t.Context()); err != nil || len(a.seats) > 0 {
+		t.Errorf("%v is still known, %v", a.seats, err)
+	}
+	if keys, err := r.state.List(t.Context(), "seat/", "", 10); err != nil || len(keys) > 0 {
+		t.Errorf("%q is still kept, %v", keys, err)
 	}
 }

@@ -28,6 +28,13 @@ const (
 type seat struct {
 	Who   string `json:"who,omitempty"` // userid of the servicer
 	State int    `json:"state"`
+	At    int64  `json:"at"` // Unix seconds, when it was heard of
+}
+
+// over reports whether the session has ended by itself since, 48 h after the customer's last message, which
+// WeCom does not tell. A refusal lasts.
+func (s seat) over(now time.Time) bool {
+	return s.State != stateRefused && now.Sub(time.Unix(s.At, 0)) > windowOpen
 }
 
 // barred looks why a message was refused for the state of its session. nil: it may be sent now.
@@ -68,6 +75,9 @@ func (a *adapter) barred(ctx context.Context, room bridge.RoomID, refused error)
 
 // seat notes who has a session; nil is the gateway. It is kept, since WeCom tells it once.
 func (a *adapter) seat(ctx context.Context, room bridge.RoomID, s *seat) {
+	if s != nil {
+		s.At = a.env.Now().Truncate(time.Hour).Unix() // so that not every message of a servicer is a write
+	}
 	a.mu.Lock()
 	old, had := a.seats[room]
 	if s == nil {
@@ -109,7 +119,14 @@ func (a *adapter) readSeats(ctx context.Context) error {
 			if err != nil && !errors.Is(err, bridge.ErrNotFound) {
 				return fmt.Errorf("read who serves a session: %w", err)
 			}
-			seats[bridge.RoomID(strings.TrimPrefix(k, prefix))] = s
+			if s.over(a.env.Now()) {
+				err = a.env.State.Delete(ctx, k)
+			} else {
+				seats[bridge.RoomID(strings.TrimPrefix(k, prefix))] = s
+			}
+			if err != nil && !errors.Is(err, bridge.ErrNotFound) {
+				return fmt.Errorf("forget who served a session: %w", err)
+			}
 		}
 		if len(keys) < page {
 			break
@@ -144,9 +161,10 @@ func (a *adapter) Warnings() []string {
 	}
 	taken, refused := 0, 0
 	for _, s := range a.seats {
-		if s.State == stateRefused {
+		switch {
+		case s.State == stateRefused:
 			refused++
-		} else {
+		case !s.over(a.env.Now()):
 			taken++
 		}
 	}
