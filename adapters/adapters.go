@@ -8,9 +8,9 @@ import (
 	"github.com/hutong-im/hutong/adapters/slack"
 	"github.com/hutong-im/hutong/adapters/telegram"
 	"github.com/hutong-im/hutong/adapters/webchat"
-	"github.com/hutong-im/hutong/adapters/wecom"
 	"github.com/hutong-im/hutong/adapters/wechat"
 	"github.com/hutong-im/hutong/adapters/wechatkf"
+	"github.com/hutong-im/hutong/adapters/wecom"
 	"github.com/hutong-im/hutong/bridge"
 )
 
