@@ -180,7 +180,9 @@ func TestWeComAndWeChat(t *testing.T) {
 	})
 	c.wecom.SendFile(member, "image", wecomtest.File{Name: "价.jpg", Type: "image/jpeg", Data: data})
 	c.until("the employee's picture", func() bool {
-		return slices.ContainsFunc(c.kf.Lines(account, ming), func(l wechatkftest.Line) bool { return l.Mine && l.Kind == "image" && string(l.File.Data) == string(data) })
+		return slices.ContainsFunc(c.kf.Lines(account, ming), func(l wechatkftest.Line) bool {
+			return l.Mine && l.Kind == "image" && string(l.File.Data) == string(data)
+		})
 	})
 	if got := c.chat(hong); len(got) != 1 {
 		t.Errorf("小红 was sent what was not for her: %q", got)
