@@ -69,6 +69,7 @@ func (a *adapter) markPlace(ctx context.Context, last bool) {
 
 // catchUp reads what was said, changed and deleted since the cursor. The cursor moves when all is read.
 func (a *adapter) catchUp(ctx context.Context, in bridge.Inbox) error {
+	a.changed() // for all that is known
 	s, err := a.known(ctx)
 	if err != nil {
 		return err
@@ -98,6 +99,10 @@ func (a *adapter) catchUp(ctx context.Context, in bridge.Inbox) error {
 		if err := a.readBack(ctx, in, ch.Id, since); err != nil {
 			return fmt.Errorf("read what was said meanwhile: %w", err)
 		}
+	}
+	select {
+	case a.roll <- struct{}{}:
+	default: // they will be, anyway
 	}
 	a.wake.cursor, a.wake.fresh = max(a.wake.cursor, now), false
 	a.markPlace(ctx, true)
@@ -196,7 +201,7 @@ func (a *adapter) missing(ctx context.Context, channel string, from int64, found
 			return nil, err
 		}
 		var lines []bridge.Line // none of what the gateway does not remember, which cannot be taken back
-		if members := a.now(r).Members; len(members) > 0 {
+		if members := a.snapshot(r).Members; len(members) > 0 {
 			lines, _ = a.env.Lobby.History(ctx, members[0], a.idOf(r), 0, pageSize)
 		}
 		for _, l := range lines {

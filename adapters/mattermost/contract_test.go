@@ -40,14 +40,14 @@ func trusted() []string { return []string{"create_post_ephemeral", "manage_slash
 // Customers with accounts of their own.
 func TestContractGhosts(t *testing.T) {
 	s := newServer(t)
-	s.extra, s.bossMay = trusted(), exorcist()
+	s.extra, s.bossMay = trusted(), makerRights()
 	n := newNetwork(t, s)
 	n.ghosts = bossToken
 	adaptertest.Run(t, Kind(), n)
 }
 
-// exorcist are the permissions of somebody who may make bots.
-func exorcist() []string {
+// makerRights are the permissions of somebody who may make bots.
+func makerRights() []string {
 	return []string{"create_bot", "manage_bots", "read_bots", "create_user_access_token"}
 }
 

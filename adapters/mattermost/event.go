@@ -39,6 +39,7 @@ func (a *adapter) event(ctx context.Context, in bridge.Inbox, f *frame) error {
 		return a.heardUser(ctx, in, f)
 	case model.WebsocketEventConfigChanged:
 		a.changed()
+		a.locked(func() { a.told = a.env.Now() })
 	}
 	return nil
 }
@@ -65,8 +66,8 @@ func (a *adapter) heardPost(ctx context.Context, in bridge.Inbox, p *model.Post)
 	if p.DeleteAt != 0 {
 		return receive(ctx, in, bridge.Deleted{Room: e.Room, User: e.User, Msg: e.Msg, At: at(p.DeleteAt)})
 	}
-	a.with(func() { r.talked = at(p.CreateAt) })
-	is := a.now(r)
+	a.locked(func() { r.talked = at(p.CreateAt) })
+	is := a.snapshot(r)
 	rest, toBot := addressed(p.Message, s.me.Username)
 	if is.Direct { // no thread here is a note
 		if e.Thread = ""; r.root != "" && e.ReplyTo == bridge.MsgID(r.root) {
@@ -105,7 +106,7 @@ func (a *adapter) heardReaction(ctx context.Context, in bridge.Inbox, re *model.
 	if err != nil || r == nil {
 		return err
 	}
-	if root == "" && a.now(r).Direct { // the event does not say in which thread
+	if root == "" && a.snapshot(r).Direct { // the event does not say in which thread
 		if p, err := told(a.api.GetPost(ctx, re.PostId, "")); err == nil && p.RootId != "" {
 			return a.heardReaction(ctx, in, re, p.RootId, removed)
 		}
@@ -128,7 +129,7 @@ func (a *adapter) heardTyping(ctx context.Context, in bridge.Inbox, f *frame) er
 	if err != nil || r == nil {
 		return err
 	}
-	if f.Data.ParentID == "" || a.now(r).Direct { // or it will be a note
+	if f.Data.ParentID == "" || a.snapshot(r).Direct { // or it will be a note
 		_ = in.Receive(ctx, bridge.Typing{Room: a.idOf(r), User: user.as})
 	}
 	return a.read(ctx, in, r, user)
@@ -148,7 +149,7 @@ func (a *adapter) heardUser(ctx context.Context, in bridge.Inbox, f *frame) erro
 		a.changed() // its roles, maybe
 		return nil
 	}
-	a.with(func() {
+	a.locked(func() {
 		if p := a.users[id]; p != nil {
 			delete(a.users, id)
 			delete(a.users, "@"+string(p.as))
@@ -223,7 +224,7 @@ func (a *adapter) unread() (out []*room) {
 
 // look asks when the owners last saw a channel.
 func (a *adapter) look(ctx context.Context, in bridge.Inbox, r *room) error {
-	is := a.now(r)
+	is := a.snapshot(r)
 	for _, m := range is.Members {
 		p, err := a.user(ctx, m)
 		if err != nil {
@@ -233,7 +234,7 @@ func (a *adapter) look(ctx context.Context, in bridge.Inbox, r *room) error {
 		if err != nil {
 			return err
 		}
-		if a.now(r).unread == is.unread && !at(got.LastViewedAt).Before(is.sent) {
+		if a.snapshot(r).unread == is.unread && !at(got.LastViewedAt).Before(is.sent) {
 			return a.read(ctx, in, r, p)
 		}
 	}
@@ -242,11 +243,11 @@ func (a *adapter) look(ctx context.Context, in bridge.Inbox, r *room) error {
 
 // read tells the core that an owner of the room has seen what the customer said: they have done something there.
 func (a *adapter) read(ctx context.Context, in bridge.Inbox, r *room, by *person) error {
-	is := a.now(r)
+	is := a.snapshot(r)
 	if is.unread == "" || !slices.Contains(is.Members, by.as) {
 		return nil
 	}
-	a.with(func() {
+	a.locked(func() {
 		if r.unread == is.unread {
 			r.unread = ""
 		}

@@ -32,13 +32,13 @@ func ghostKey(id bridge.RoomID) string { return "ghost/" + string(id) }
 // ghost is the account in whose name a room's customer speaks; nil is the bot itself. as, if it is not empty,
 // makes what is missing and corrects name and picture.
 func (a *adapter) ghost(ctx context.Context, s *site, r *room, as bridge.Label) (*ghost, error) {
-	if a.cfg.Ghosts.Token.IsZero() || a.now(r).Direct {
+	if a.cfg.Ghosts.Token.IsZero() || a.snapshot(r).Direct {
 		return nil, nil
 	}
 	id := a.idOf(r)
 	var g *ghost
 	var off bool
-	a.with(func() { g, off = a.ghosts[id], a.notes[noGhosts] != "" })
+	a.locked(func() { g, off = a.ghosts[id], a.notes[noGhosts] != "" })
 	if g == nil {
 		g = &ghost{}
 		if _, err := a.kept(ctx, ghostKey(id), g); err != nil {
@@ -51,7 +51,7 @@ func (a *adapter) ghost(ctx context.Context, s *site, r *room, as bridge.Label) 
 	name := clip(as.Text, model.BotDisplayNameMaxRunes)
 	if name != "" && !off && (g.api == nil || g.Name != name || g.Avatar != as.Avatar || g.Channel != r.channel) {
 		made := *g
-		err := a.raise(ctx, s, r, &made, name, as.Avatar)
+		err := a.makeGhost(ctx, s, r, &made, name, as.Avatar)
 		if j := bridge.Judge(err).Verdict; j == bridge.VerdictLogin || j == bridge.VerdictPermanent {
 			a.note(noGhosts, fmt.Sprintf("customers have no accounts of their own, since the server refuses (%v): correct ghosts.token: or the rights of its owner", err))
 		} else if err != nil {
@@ -63,12 +63,12 @@ func (a *adapter) ghost(ctx context.Context, s *site, r *room, as bridge.Label) 
 	if g.api == nil {
 		return nil, nil
 	}
-	a.with(func() { a.ghosts[id] = g })
+	a.locked(func() { a.ghosts[id] = g })
 	return g, nil
 }
 
-// raise makes the account, or finds it, and gives it its name, its picture, and its place in team and channel.
-func (a *adapter) raise(ctx context.Context, s *site, r *room, g *ghost, name, avatar string) error {
+// makeGhost makes the account, or finds it, and gives it its name, its picture, and its place in team and channel.
+func (a *adapter) makeGhost(ctx context.Context, s *site, r *room, g *ghost, name, avatar string) error {
 	maker, id := a.client(a.cfg.Ghosts.Token.Reveal()), a.idOf(r)
 	called := "customer-" + a.keyed("ghost\x00"+string(id))
 	if g.User == "" {
@@ -108,7 +108,7 @@ func (a *adapter) raise(ctx context.Context, s *site, r *room, g *ghost, name, a
 		g.Channel = r.channel
 	}
 	if g.Avatar != avatar && avatar != "" {
-		if err := a.portray(ctx, maker, g.User, avatar); err != nil {
+		if err := a.setPicture(ctx, maker, g.User, avatar); err != nil {
 			a.env.Log.Debug("a customer's picture cannot be shown", "err", err)
 		}
 	}
@@ -116,10 +116,10 @@ func (a *adapter) raise(ctx context.Context, s *site, r *room, g *ghost, name, a
 	return a.keep(ctx, ghostKey(id), g)
 }
 
-// banish forgets the token of an account that may not speak any more: the next message makes another.
-func (a *adapter) banish(ctx context.Context, r *room, g *ghost) error {
+// forgetToken forgets the token of an account that may not speak any more: the next message makes another.
+func (a *adapter) forgetToken(ctx context.Context, r *room, g *ghost) error {
 	id := a.idOf(r)
-	a.with(func() { delete(a.ghosts, id) })
+	a.locked(func() { delete(a.ghosts, id) })
 	gone := *g
 	gone.Token = nil
 	return a.keep(ctx, ghostKey(id), gone)
@@ -128,8 +128,8 @@ func (a *adapter) banish(ctx context.Context, r *room, g *ghost) error {
 // maxPicture bounds a picture, in bytes; the core's are smaller.
 const maxPicture = 2 << 20
 
-// portray gives an account the picture at an address of the gateway's own.
-func (a *adapter) portray(ctx context.Context, maker *model.Client4, user, address string) error {
+// setPicture gives an account the picture at an address of the gateway's own.
+func (a *adapter) setPicture(ctx context.Context, maker *model.Client4, user, address string) error {
 	if !strings.HasPrefix(address, a.env.Lobby.Company().URL+"/") {
 		return errors.New("the picture is not the gateway's")
 	}
@@ -144,8 +144,8 @@ func (a *adapter) portray(ctx context.Context, maker *model.Client4, user, addre
 	return done(maker.SetProfileImage(ctx, user, resp.Body))
 }
 
-// exorcise notes what keeps ghosts from being made, before one is needed.
-func (a *adapter) exorcise(ctx context.Context, s *site) {
+// checkGhosts notes what keeps ghosts from being made, before one is needed.
+func (a *adapter) checkGhosts(ctx context.Context, s *site) {
 	if a.cfg.Ghosts.Token.IsZero() {
 		return
 	}

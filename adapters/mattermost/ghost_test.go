@@ -15,9 +15,9 @@ import (
 	"github.com/hutong-im/hutong/bridge"
 )
 
-// haunted is an office whose customers have accounts of their own.
-func haunted(t *testing.T, change ...func(s *server)) *office {
-	o := newOffice(t, append(change, func(s *server) { s.bossMay = exorcist() })...)
+// ghostly is an office whose customers have accounts of their own.
+func ghostly(t *testing.T, change ...func(s *server)) *office {
+	o := newOffice(t, append(change, func(s *server) { s.bossMay = makerRights() })...)
 	o.network.ghosts = bossToken
 	o.open()
 	return o
@@ -30,7 +30,7 @@ func (o *office) author(p *model.Post) *model.User {
 }
 
 func TestGhost(t *testing.T) {
-	o := haunted(t)
+	o := ghostly(t)
 	room := o.opened()
 	first := o.send(room, "k1", "hello")
 	by := o.author(first)
@@ -108,7 +108,7 @@ func TestGhostIsMadeGood(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			o := haunted(t)
+			o := ghostly(t)
 			room := o.opened()
 			by := o.author(o.send(room, "k1", "hello"))
 			token := o.tokenOf(by.Id)
@@ -128,7 +128,7 @@ func TestGhostIsMadeGood(t *testing.T) {
 
 // Where accounts may not be made, customers speak through the bot, and the operator is told why.
 func TestGhostRefused(t *testing.T) {
-	o := haunted(t, func(s *server) { s.noNames = true })
+	o := ghostly(t, func(s *server) { s.noNames = true })
 	o.server.mu.Lock()
 	o.bossMay = []string{"read_bots"}
 	o.server.mu.Unlock()
@@ -147,7 +147,7 @@ func TestGhostRefused(t *testing.T) {
 }
 
 func TestGhostPicture(t *testing.T) {
-	o := haunted(t)
+	o := ghostly(t)
 	var face bytes.Buffer
 	if err := png.Encode(&face, image.NewRGBA(image.Rect(0, 0, 8, 8))); err != nil {
 		t.Fatal(err)

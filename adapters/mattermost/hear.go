@@ -53,10 +53,10 @@ func (a *adapter) Run(ctx context.Context, in bridge.Inbox) error {
 	}
 	defer a.markPlace(context.WithoutCancel(ctx), true)
 	a.register(ctx, s)
-	a.exorcise(ctx, s)
+	a.checkGhosts(ctx, s)
 	beside, cancel := context.WithCancel(ctx)
 	var all sync.WaitGroup
-	all.Go(func() { a.muster(beside, in) })
+	all.Go(func() { a.watchMembers(beside, in) })
 	all.Go(func() { a.watch(beside, in) })
 	defer func() {
 		cancel()

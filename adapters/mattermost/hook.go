@@ -49,8 +49,8 @@ func (a *adapter) hookURL() string {
 	return a.env.Lobby.Company().URL + "/hook/" + url.PathEscape(a.env.Name)
 }
 
-// offer puts what can be chosen, and the picture, under a post. p is what all buttons bring back.
-func (a *adapter) offer(post *model.Post, q bridge.Ask, p press, pretext string) {
+// addButtons puts what can be chosen, and the picture, under a post. p is what all buttons bring back.
+func (a *adapter) addButtons(post *model.Post, q bridge.Ask, p press, pretext string) {
 	under := &model.MessageAttachment{Pretext: pretext, ImageURL: q.Picture}
 	p.Ask, p.Text = q.ID, post.Message
 	for i, c := range q.Choices {
@@ -79,7 +79,7 @@ func (a *adapter) Ask(ctx context.Context, room bridge.RoomID, key string, q bri
 		return nil, err
 	}
 	post := &model.Post{ChannelId: r.channel, RootId: r.root, Message: harmless(bridge.EscapeMarkdown(q.Text))}
-	a.offer(post, q, press{Room: room, Key: key}, a.mention(ctx, r, true))
+	a.addButtons(post, q, press{Room: room, Key: key}, a.mention(ctx, r, true))
 	id, err := a.say(ctx, s, r, a.api, post, key)
 	if err != nil {
 		return nil, err
@@ -92,8 +92,8 @@ func (a *adapter) Hint(ctx context.Context, room bridge.RoomID, user bridge.User
 	return a.whisper(ctx, room, user, q, "")
 }
 
-// settling is how long the server may take to put two people into a new chat.
-const settling = 200 * time.Millisecond
+// gathering is how long the server may take to put two people into a new chat.
+const gathering = 200 * time.Millisecond
 
 // whisper says something to one user alone: in the room, where the bot may, else in its own chat with them, with
 // the name of the channel that it is about.
@@ -108,7 +108,7 @@ func (a *adapter) whisper(ctx context.Context, room bridge.RoomID, user bridge.U
 	}
 	post := &model.Post{ChannelId: r.channel, RootId: r.root, Message: before + harmless(bridge.EscapeMarkdown(q.Text))}
 	if s.may[model.PermissionCreatePostEphemeral.Id] {
-		a.offer(post, q, press{Room: room, Whisper: true}, "")
+		a.addButtons(post, q, press{Room: room, Whisper: true}, "")
 		_, err := told(a.api.CreatePostEphemeral(ctx, &model.PostEphemeral{UserID: p.user.Id, Post: post}))
 		if !refused(err, http.StatusForbidden) {
 			return err
@@ -124,13 +124,13 @@ func (a *adapter) whisper(ctx context.Context, room bridge.RoomID, user bridge.U
 			post.Message = "~" + ch.Name + "\n" + post.Message
 		}
 	}
-	a.offer(post, q, press{Room: room}, "")
+	a.addButtons(post, q, press{Room: room}, "")
 	for try := 0; ; try++ {
 		_, err = told(a.api.CreatePost(ctx, post))
 		if try > 2 || !refused(err, http.StatusForbidden) {
 			return err
 		}
-		pause(ctx, settling) // the user opens the same chat right now, and nobody is in it yet
+		pause(ctx, gathering) // the user opens the same chat right now, and nobody is in it yet
 	}
 }
 
@@ -212,7 +212,7 @@ func (a *adapter) slash(ctx context.Context, auth string, body []byte) (int, any
 		return http.StatusBadRequest, nil
 	}
 	var token string
-	a.with(func() { token = a.command })
+	a.locked(func() { token = a.command })
 	if token == "" || subtle.ConstantTimeCompare([]byte(auth), []byte("Token "+token)) != 1 {
 		return http.StatusUnauthorized, nil
 	}
@@ -270,7 +270,7 @@ func (a *adapter) register(ctx context.Context, s *site) {
 		return
 	}
 	a.note("command", "")
-	a.with(func() { a.command = c.Token })
+	a.locked(func() { a.command = c.Token })
 }
 
 // gate lets calls of the hook in while Run runs.

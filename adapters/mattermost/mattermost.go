@@ -108,7 +108,7 @@ func (c *Config) Open(env bridge.Env) (bridge.Adapter, error) {
 	}
 	a := &adapter{
 		cfg: *c, env: env, host: u.Host, base: u.String(), icons: sync.OnceValue(icons),
-		rooms: map[bridge.RoomID]*room{}, users: map[string]*person{}, cards: map[string]card{}, notes: map[string]string{},
+		rooms: map[bridge.RoomID]*room{}, users: map[string]*person{}, cards: map[string]card{}, notes: map[string]string{}, roll: make(chan struct{}, 1),
 		ghosts: map[bridge.RoomID]*ghost{}, key: derive(c.Token, "buttons"),
 	}
 	block, err := aes.NewCipher(derive(c.Ghosts.Token, "ghosts"))
@@ -152,11 +152,13 @@ type adapter struct {
 	icons func() map[string]string // names of emoji by character
 	key   []byte                   // of the signatures on buttons
 	safe  cipher.AEAD              // for ghosts' tokens: who reads the store but not the config learns none
+	roll  chan struct{}            // the members' accounts are to be looked at
 	gate  gate
 	wake  resume
 
 	mu      sync.Mutex
-	site    *site // nil until asked, and after a change
+	site    *site     // nil until asked, and after a change
+	told    time.Time // when the server last said that its settings have changed
 	rooms   map[bridge.RoomID]*room
 	users   map[string]*person // by id, and by what the config calls them
 	cards   map[string]card    // by the link's key
@@ -210,8 +212,8 @@ func (a *adapter) keyed(what string) string {
 	return hexSum(a.env.Name + "\x00" + what)[:20]
 }
 
-// with does something that others must not see half done.
-func (a *adapter) with(f func()) {
+// locked does something that others must not see half done.
+func (a *adapter) locked(f func()) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	f()

@@ -80,8 +80,8 @@ func (a *adapter) room(ctx context.Context, p place) (*room, error) {
 	return r, nil
 }
 
-// now is what is known of a room at the moment.
-func (a *adapter) now(r *room) room {
+// snapshot is what is known of a room at the moment.
+func (a *adapter) snapshot(r *room) room {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return *r
@@ -89,7 +89,7 @@ func (a *adapter) now(r *room) room {
 
 // idOf is what the core calls a room.
 func (a *adapter) idOf(r *room) bridge.RoomID {
-	if as := a.now(r).As; as != "" {
+	if as := a.snapshot(r).As; as != "" {
 		return as
 	}
 	return r.name()
@@ -101,7 +101,7 @@ func (a *adapter) where(ctx context.Context, id bridge.RoomID) (*room, error) {
 	if err != nil {
 		return nil, err
 	}
-	if next := a.now(r).Next; next != "" {
+	if next := a.snapshot(r).Next; next != "" {
 		return a.room(ctx, placeOf(next))
 	}
 	return r, nil
@@ -114,7 +114,7 @@ func (a *adapter) heardIn(ctx context.Context, channel, root string) (*room, err
 	if err != nil {
 		return nil, err
 	}
-	if !a.now(r).looked {
+	if !a.snapshot(r).looked {
 		ch, err := told(a.api.GetChannel(ctx, channel))
 		if refused(err, http.StatusForbidden, http.StatusNotFound, http.StatusBadRequest) {
 			return nil, nil
@@ -128,7 +128,7 @@ func (a *adapter) heardIn(ctx context.Context, channel, root string) (*room, err
 		}
 		a.see(r, ch, s)
 	}
-	is := a.now(r)
+	is := a.snapshot(r)
 	if is.Direct && root != "" {
 		if t, err := a.thread(ctx, r, root); t != nil || err != nil {
 			return t, err
@@ -142,7 +142,7 @@ func (a *adapter) heardIn(ctx context.Context, channel, root string) (*room, err
 
 // see notes whose channel it is.
 func (a *adapter) see(r *room, ch *model.Channel, s *site) {
-	a.with(func() {
+	a.locked(func() {
 		r.Direct, r.looked = ch.Type == model.ChannelTypeDirect, true
 		r.mine = r.mine || ch.Type == model.ChannelTypePrivate && ch.CreatorId == s.me.Id || r.Direct && a.cfg.Rooms == roomsInbox
 	})
@@ -154,7 +154,7 @@ func (a *adapter) thread(ctx context.Context, chat *room, root string) (*room, e
 	if err != nil {
 		return nil, err
 	}
-	if !a.now(r).looked {
+	if !a.snapshot(r).looked {
 		s, err := a.known(ctx)
 		if err != nil {
 			return nil, err
@@ -163,11 +163,11 @@ func (a *adapter) thread(ctx context.Context, chat *room, root string) (*room, e
 		if err != nil && !refused(err, http.StatusForbidden, http.StatusNotFound, http.StatusBadRequest) {
 			return nil, err
 		}
-		a.with(func() {
+		a.locked(func() {
 			r.mine, r.Direct, r.looked = err == nil && p.UserId == s.me.Id && p.GetProp(propCard) != nil, true, true
 		})
 	}
-	if !a.now(r).mine {
+	if !a.snapshot(r).mine {
 		return nil, nil
 	}
 	return r, nil
@@ -236,7 +236,7 @@ func (a *adapter) Update(ctx context.Context, id bridge.RoomID, o bridge.Opening
 	if err != nil {
 		return err
 	}
-	if err := a.furnish(ctx, r, a.recordOf(o, a.now(r).record), false); err != nil {
+	if err := a.furnish(ctx, r, a.recordOf(o, a.snapshot(r).record), false); err != nil {
 		return err
 	}
 	_, err = a.show(ctx, r.place, o, r.root != "")
@@ -245,7 +245,7 @@ func (a *adapter) Update(ctx context.Context, id bridge.RoomID, o bridge.Opening
 
 // furnish brings title and members up to date, all of them or those who are new, and keeps what must be kept.
 func (a *adapter) furnish(ctx context.Context, r *room, rec record, all bool) error {
-	old := a.now(r).record
+	old := a.snapshot(r).record
 	if !all && old.Title == rec.Title && old.Label == rec.Label && slices.Equal(old.Members, rec.Members) {
 		return nil
 	}
@@ -270,7 +270,7 @@ func (a *adapter) furnish(ctx context.Context, r *room, rec record, all bool) er
 	if err := a.keep(ctx, roomKey(r.name()), rec); err != nil {
 		return err
 	}
-	a.with(func() { r.record, r.mine, r.looked = rec, true, true })
+	a.locked(func() { r.record, r.mine, r.looked = rec, true, true })
 	return nil
 }
 
@@ -316,7 +316,7 @@ func (a *adapter) restored(ctx context.Context, channel string) bool {
 
 // revive finds another place for a room that is gone.
 func (a *adapter) revive(ctx context.Context, s *site, r *room) (*room, error) {
-	rec, id := a.now(r).record, a.idOf(r)
+	rec, id := a.snapshot(r).record, a.idOf(r)
 	if r.root == "" && a.restored(ctx, r.channel) {
 		return r, nil
 	}
@@ -346,8 +346,8 @@ func (a *adapter) revive(ctx context.Context, s *site, r *room) (*room, error) {
 	if err != nil {
 		return nil, err
 	}
-	a.with(func() { first.Next = at.name() })
-	return next, a.keep(ctx, roomKey(id), a.now(first).record)
+	a.locked(func() { first.Next = at.name() })
+	return next, a.keep(ctx, roomKey(id), a.snapshot(first).record)
 }
 
 // card is the pinned post that shows what is known of a link's contact.
@@ -357,7 +357,7 @@ type card struct{ post, text string }
 func (a *adapter) show(ctx context.Context, at place, o bridge.Opening, thread bool) (string, error) {
 	base, text := a.keyed(o.Key), a.cardText(o, thread)
 	var c card
-	a.with(func() { c = a.cards[base] })
+	a.locked(func() { c = a.cards[base] })
 	if c.post == "" || at.root != "" && c.post != at.root {
 		c = card{post: at.root}
 	}
@@ -392,7 +392,7 @@ func (a *adapter) show(ctx context.Context, at place, o bridge.Opening, thread b
 		c.post = post
 	}
 	c.text = text
-	a.with(func() { a.cards[base] = c })
+	a.locked(func() { a.cards[base] = c })
 	return c.post, nil
 }
 

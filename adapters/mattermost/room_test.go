@@ -307,7 +307,7 @@ func TestWarnings(t *testing.T) {
 		o.run()
 		said := func() string { return strings.Join(o.Warnings(), "\n") }
 		if want == "" {
-			o.eventually("the members are mustered", func() bool { return len(o.events()) > 0 })
+			o.eventually("the members are looked at", func() bool { return len(o.events()) > 0 })
 		}
 		o.eventually("the warning "+want, func() bool { return strings.Contains(said(), want) })
 		if want == "" && said() != "" {
@@ -320,4 +320,38 @@ func TestWarnings(t *testing.T) {
 func (o *office) named0(name string) *model.User {
 	u, _ := o.server.found(func(u *model.User) bool { return u.Username == name })
 	return u.(*model.User)
+}
+
+// What the server tells its clients may be old for a moment after it has told that there is a change.
+func TestSettingsAreAskedAgain(t *testing.T) {
+	o := newOffice(t, func(s *server) { s.noNames = true })
+	o.run()
+	room := o.opened()
+	o.eventually("the members are looked at", func() bool { return len(o.events()) > 0 })
+	shown := func(key string) bool { return o.send(room, key, "hello").GetProp("override_username") != nil }
+	change := func() {
+		o.server.mu.Lock()
+		defer o.server.mu.Unlock()
+		for _, c := range o.conns {
+			c.add(model.WebsocketEventConfigChanged, map[string]any{}, "", false)
+		}
+	}
+	change() // told before it is so
+	o.eventually("it is heard", func() bool {
+		o.adapter.mu.Lock()
+		defer o.adapter.mu.Unlock()
+		return !o.told.IsZero()
+	})
+	if shown("k1") {
+		t.Error("a name is shown though the server shows none")
+	}
+	o.server.mu.Lock()
+	o.noNames = false
+	o.server.mu.Unlock()
+	o.lock.Lock()
+	o.ahead = settling + time.Second
+	o.lock.Unlock()
+	if !shown("k2") {
+		t.Error("the change is not noticed")
+	}
 }

@@ -35,7 +35,7 @@ func (a *adapter) Send(ctx context.Context, to bridge.RoomID, d bridge.Draft) ([
 		return nil, fmt.Errorf("send: %w", err)
 	}
 	for again := false; ; again = true {
-		id, err := a.utter(ctx, s, r, d)
+		id, err := a.sendIn(ctx, s, r, d)
 		if !again && says(err, "api.post.create_post.can_not_post_to_deleted.error", "api.post.create_post.root_id.app_error") {
 			if r, err = a.revive(ctx, s, r); err != nil {
 				return nil, fmt.Errorf("send: it was archived or deleted: %w", err)
@@ -59,8 +59,8 @@ func (a *adapter) there(ctx context.Context, id bridge.RoomID) (*site, *room, er
 	return s, r, err
 }
 
-// utter says a draft at a place: in the name of the customer's own account, if there is one.
-func (a *adapter) utter(ctx context.Context, s *site, r *room, d bridge.Draft) (bridge.MsgID, error) {
+// sendIn says a draft at a place: in the name of the customer's own account, if there is one.
+func (a *adapter) sendIn(ctx context.Context, s *site, r *room, d bridge.Draft) (bridge.MsgID, error) {
 	if a.house(d.As) {
 		return a.post(ctx, s, r, nil, d)
 	}
@@ -70,10 +70,10 @@ func (a *adapter) utter(ctx context.Context, s *site, r *room, d bridge.Draft) (
 	}
 	id, err := a.post(ctx, s, r, g, d)
 	if g != nil && refused(err, http.StatusUnauthorized, http.StatusForbidden) {
-		return "", errors.Join(errors.New("the customer's own account may not speak any more; it is made good"), a.banish(ctx, r, g))
+		return "", errors.Join(errors.New("the customer's own account may not speak any more; it is made good"), a.forgetToken(ctx, r, g))
 	}
 	if err == nil {
-		a.with(func() { r.unread = string(id) })
+		a.locked(func() { r.unread = string(id) })
 	}
 	return id, err
 }
@@ -132,7 +132,7 @@ func (a *adapter) dressed(s *site, d bridge.Draft, g *ghost) string {
 // mention calls the room's owners, if they do not expect a message. It stands beside the text, so that
 // the text stays what was said.
 func (a *adapter) mention(ctx context.Context, r *room, always bool) string {
-	is := a.now(r)
+	is := a.snapshot(r)
 	if is.Direct && is.root == "" || !always && a.env.Now().Sub(is.talked) < burst {
 		return "" // every message in a chat of two calls anyway
 	}
@@ -179,7 +179,7 @@ func (a *adapter) say(ctx context.Context, s *site, r *room, api *model.Client4,
 	if made.Id == "" {
 		return "", bridge.Unsure(errors.New("the server gave no id"))
 	}
-	a.with(func() { r.talked, r.sent = a.env.Now(), at(made.CreateAt) })
+	a.locked(func() { r.talked, r.sent = a.env.Now(), at(made.CreateAt) })
 	return bridge.MsgID(made.Id), nil
 }
 
@@ -275,14 +275,14 @@ func (a *adapter) React(ctx context.Context, room bridge.RoomID, msg bridge.MsgI
 	}
 	return a.asWriter(ctx, room, func(s *site, api *model.Client4, g *ghost) error {
 		if other, taken := lookalikes()[name]; taken && g == nil {
-			return tag(ctx, api, who(s, g), string(msg), other, on)
+			return setReaction(ctx, api, who(s, g), string(msg), other, on)
 		}
-		return tag(ctx, api, who(s, g), string(msg), name, on)
+		return setReaction(ctx, api, who(s, g), string(msg), name, on)
 	})
 }
 
-// tag puts a reaction on a post or takes it away; doing so twice is no error.
-func tag(ctx context.Context, api *model.Client4, user, post, name string, on bool) error {
+// setReaction puts a reaction on a post or takes it away; doing so twice is no error.
+func setReaction(ctx context.Context, api *model.Client4, user, post, name string, on bool) error {
 	re := &model.Reaction{UserId: user, PostId: post, EmojiName: name}
 	if on {
 		_, err := told(api.SaveReaction(ctx, re))
@@ -327,12 +327,12 @@ func (a *adapter) Mark(ctx context.Context, room bridge.RoomID, msg bridge.MsgID
 		return err
 	}
 	want, post := markFor(f.State), string(msg)
-	had, err := a.borne(ctx, s, post)
+	had, err := a.marksOn(ctx, s, post)
 	if err != nil {
 		return err
 	}
 	if want != "" && !slices.Contains(had, want) {
-		if err := tag(ctx, a.api, s.me.Id, post, want, true); refused(err, http.StatusNotFound, http.StatusForbidden) {
+		if err := setReaction(ctx, a.api, s.me.Id, post, want, true); refused(err, http.StatusNotFound, http.StatusForbidden) {
 			return nil // the writer has deleted it
 		} else if err != nil {
 			return err
@@ -340,7 +340,7 @@ func (a *adapter) Mark(ctx context.Context, room bridge.RoomID, msg bridge.MsgID
 	}
 	for _, name := range had {
 		if name != want {
-			if err := tag(ctx, a.api, s.me.Id, post, name, false); err != nil {
+			if err := setReaction(ctx, a.api, s.me.Id, post, name, false); err != nil {
 				return err
 			}
 		}
@@ -357,8 +357,8 @@ func (a *adapter) Mark(ctx context.Context, room bridge.RoomID, msg bridge.MsgID
 	return a.whisper(ctx, room, f.User, q, fmt.Sprintf(":%s: [↩](%s) ", want, s.link(post)))
 }
 
-// borne are the marks that a post bears.
-func (a *adapter) borne(ctx context.Context, s *site, post string) ([]string, error) {
+// marksOn are the marks that a post bears.
+func (a *adapter) marksOn(ctx context.Context, s *site, post string) ([]string, error) {
 	list, err := told(a.api.GetReactions(ctx, post))
 	if refused(err, http.StatusNotFound, http.StatusForbidden) {
 		return nil, nil

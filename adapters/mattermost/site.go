@@ -27,34 +27,39 @@ type site struct {
 	conf    map[string]string // what the server tells its clients
 	may     map[string]bool   // the bot's permissions
 	maxFile int64             // bytes; 0 is not told
+	at      time.Time         // when it was asked for
 }
+
+// settling is how long the server may take to tell its clients of a change, though it has told that there is one.
+const settling = 3 * time.Second
 
 // names reports whether a post may show another name than the bot's.
 func (s *site) names() bool { return s.conf["EnablePostUsernameOverride"] == "true" }
 
-// known is the site, asked once and again after a change.
+// known is the site, asked once and again after a change; twice, if it was asked as soon as that was told.
 func (a *adapter) known(ctx context.Context) (*site, error) {
 	var s *site
-	a.with(func() { s = a.site })
-	if s != nil {
+	var settled time.Time
+	a.locked(func() { s, settled = a.site, a.told.Add(settling) })
+	now := a.env.Now()
+	if s != nil && (!s.at.Before(settled) || now.Before(settled)) {
 		return s, nil
 	}
-	s, err := a.survey(ctx)
+	s, err := a.survey(ctx, now)
 	if err == nil {
-		a.with(func() { a.site = s })
+		a.locked(func() { a.site = s })
 	}
 	return s, err
 }
 
 func (a *adapter) changed() {
-	a.with(func() {
+	a.locked(func() {
 		a.site = nil
 		clear(a.users)
-		delete(a.notes, noGhosts)
 	})
 }
 
-func (a *adapter) survey(ctx context.Context) (*site, error) {
+func (a *adapter) survey(ctx context.Context, now time.Time) (*site, error) {
 	me, err := told(a.api.GetMe(ctx, ""))
 	if err != nil {
 		return nil, err
@@ -67,7 +72,7 @@ func (a *adapter) survey(ctx context.Context) (*site, error) {
 	if i < 0 {
 		return nil, bridge.Login(fmt.Errorf("@%s is not in the team %s: invite it there (team menu > Invite People), or correct team: in the config", me.Username, a.cfg.Team))
 	}
-	s := &site{me: me, team: teams[i], address: a.base, host: a.host}
+	s := &site{me: me, team: teams[i], address: a.base, host: a.host, at: now}
 	if s.conf, err = a.settings(ctx); err != nil {
 		return nil, err
 	}
@@ -151,7 +156,7 @@ func (a *adapter) meet(u *model.User, as bridge.UserID) *person {
 			p.as, p.member = name, true
 		}
 	}
-	a.with(func() { a.users[u.Id], a.users["@"+string(p.as)] = p, p })
+	a.locked(func() { a.users[u.Id], a.users["@"+string(p.as)] = p, p })
 	return p
 }
 
@@ -184,22 +189,23 @@ func (a *adapter) user(ctx context.Context, as bridge.UserID) (*person, error) {
 	return a.meet(u, as), nil
 }
 
-// muster tells the core whose accounts work, and notes who cannot be served; from time to time, since not
-// every change reaches a bot.
-func (a *adapter) muster(ctx context.Context, in bridge.Inbox) {
+// watchMembers tells the core whose accounts work, and notes who cannot be served: when events may have been
+// lost, and from time to time, since not every change reaches a bot.
+func (a *adapter) watchMembers(ctx context.Context, in bridge.Inbox) {
 	tick := time.NewTicker(personFor)
 	defer tick.Stop()
 	for {
+		select {
+		case <-tick.C:
+		case <-a.roll:
+		case <-ctx.Done():
+			return
+		}
 		amiss, err := a.members(ctx, in)
 		if err != nil && ctx.Err() == nil {
 			a.env.Log.Debug("it is not known whose accounts work", "err", err)
 		} else if err == nil {
 			a.note("members", strings.Join(amiss, "\n"))
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return
 		}
 	}
 }
@@ -283,7 +289,7 @@ func (a *adapter) Probe(ctx context.Context) error {
 		return fmt.Errorf("@%s lacks permissions: %s (System Console > User Management > Permissions, in the scheme of the team %s)",
 			s.me.Username, strings.Join(missing, "; "), s.team.Name)
 	}
-	a.exorcise(ctx, s)
+	a.checkGhosts(ctx, s)
 	amiss, err := a.members(ctx, nil)
 	for _, m := range amiss {
 		err = errors.Join(err, errors.New(m))
@@ -293,7 +299,7 @@ func (a *adapter) Probe(ctx context.Context) error {
 
 // note keeps what is missing and can be done without, for Warnings; "" is nothing.
 func (a *adapter) note(subject, text string) {
-	a.with(func() {
+	a.locked(func() {
 		if a.notes[subject] = text; text == "" {
 			delete(a.notes, subject)
 		}
