@@ -304,7 +304,7 @@ func TestArchived(t *testing.T) {
 	old := w.room("王小明")
 	w.says(old.ID, "one")
 	w.must(w.lilei.Do(ctx, http.MethodDelete, "/channels/"+old.ID, nil, nil))
-	w.out.Say(fake.Said{User: "wang", Text: "two"})
+	w.out.Say(fake.Said{User: "wang", Name: "王小明", Text: "two"})
 	ch := w.room("王小明")
 	if ch.ID == old.ID || !strings.Contains(ch.Header, "~"+old.Name) {
 		t.Fatalf("the channel is %+v", ch)
@@ -338,7 +338,7 @@ func TestNamesForbidden(t *testing.T) {
 	}
 	allow(true)
 	w.eventually("the names are shown", func() (string, bool) {
-		w.out.Say(fake.Said{User: "wang", Text: "在吗"})
+		w.out.Say(fake.Said{User: "wang", Name: "王小明", Text: "在吗"})
 		list, err := w.lilei.Posts(t.Context(), ch.ID)
 		return "not yet", err == nil && slices.ContainsFunc(list, func(p server.Post) bool {
 			return p.Message == "在吗" && p.Props["override_username"] == "王小明 · 联系人"
