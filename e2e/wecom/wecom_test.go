@@ -20,7 +20,7 @@ func TestConversation(t *testing.T) {
 	}
 	o.writes("wang", "王小明", "你好")
 	o.sees("新客户：王小明 · 联系人")
-	o.sees("你好")
+	o.sees("王小明 · 联系人\n你好")
 	o.wecom.Say(member, "您好，我是李雷")
 	o.receives("wang", "李雷 · ACME 销售经理\n您好，我是李雷")
 
@@ -79,7 +79,7 @@ func TestConversation(t *testing.T) {
 func TestKilled(t *testing.T) {
 	o := newOffice(t, wecomtest.Options{})
 	o.writes("wang", "王小明", "你好")
-	o.sees("你好")
+	o.sees("王小明 · 联系人\n你好")
 	var toCustomer, toMember []string
 	for round := range 4 {
 		for i := range 12 {
@@ -96,7 +96,7 @@ func TestKilled(t *testing.T) {
 	last := func(all []string) []string {
 		var out []string
 		for _, s := range all {
-			if s = s[strings.LastIndexByte(s, '\n')+1:]; len(s) == 5 && (s[0] == 'c' || s[0] == 'm') {
+			if s = strings.TrimPrefix(s[strings.LastIndexByte(s, '\n')+1:], "王小明: "); len(s) == 5 && (s[0] == 'c' || s[0] == 'm') {
 				out = append(out, s)
 			}
 		}
@@ -123,16 +123,16 @@ func TestKilled(t *testing.T) {
 func TestLostAnswer(t *testing.T) {
 	o := newOffice(t, wecomtest.Options{Swallowed: "none"})
 	o.writes("wang", "王小明", "第一句")
-	o.sees("第一句")
+	o.sees("王小明 · 联系人\n第一句")
 	o.wecom.ExpireToken()
 	o.wecom.Fail(wecomtest.Fault{Path: "/cgi-bin/message/send", Cut: true})
 	o.writes("wang", "王小明", "第二句")
-	o.sees("第二句")
+	o.sees("王小明: 第二句")
 	o.process.Kill()
 	o.wecom.Calm()
 	o.start()
 	o.writes("wang", "王小明", "第三句")
-	o.sees("第三句")
+	o.sees("王小明: 第三句")
 	if n := count(o.seen(), "第二句"); n != 1 {
 		t.Errorf("what was said once is shown %d times", n)
 	}
