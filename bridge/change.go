@@ -16,7 +16,11 @@ func (v *visit) about(ctx context.Context, msg MsgID) (*Record, error) {
 	if err := checkIDs(string(msg)); err != nil {
 		return nil, err
 	}
+	speaking := v.b.engine.speaking(v.ref) // asked before the store is: then what is not found is not on its way either
 	id, err := v.b.store.Find(ctx, MsgRef{v.ref, msg})
+	if errors.Is(err, ErrNotFound) && speaking {
+		return nil, errTooEarly
+	}
 	if err != nil {
 		return nil, notOurs(err)
 	}
@@ -29,6 +33,10 @@ func (v *visit) about(ctx context.Context, msg MsgID) (*Record, error) {
 	}
 	return &rec, nil
 }
+
+// errTooEarly is an event about a message that the network shows, but whose sending is not settled: the event has
+// to come again.
+var errTooEarly = errors.New("it may be about a message that is being sent; bring it again in a moment")
 
 func notOurs(err error) error {
 	if errors.Is(err, ErrNotFound) || errors.Is(err, errNobody) {

@@ -23,6 +23,7 @@ type engine struct {
 	lanes  map[LaneID]*lane
 	dests  map[string]*dest
 	busy   map[RoomRef][]*lane // rooms with a call in flight, and the lanes that wait for their turn
+	unsaid map[RoomRef]int     // calls into the room whose outcome is not durable yet
 	timers timers
 	cached int
 	tick   chan struct{} // the earliest due time has changed
@@ -40,7 +41,7 @@ const settlesAtOnce = 1024
 func newEngine(b *Bridge) *engine {
 	return &engine{
 		b: b, lanes: make(map[LaneID]*lane), dests: make(map[string]*dest),
-		busy: make(map[RoomRef][]*lane), tick: make(chan struct{}, 1),
+		busy: make(map[RoomRef][]*lane), unsaid: make(map[RoomRef]int), tick: make(chan struct{}, 1),
 	}
 }
 
@@ -303,6 +304,9 @@ func (e *engine) turn(ctx context.Context, d *dest, l *lane) {
 	r := j.run(ctx)
 	e.rest(d)
 	e.conclude(ctx, j, r)
+	if j.entered {
+		e.known(j.room)
+	}
 }
 
 // head is the lane's next delivery. When memory has none it reads the store; what is committed meanwhile
@@ -431,7 +435,25 @@ func (e *engine) enter(r RoomRef, l *lane) bool {
 		return false
 	}
 	e.busy[r] = nil
+	e.unsaid[r]++
 	return true
+}
+
+// known says that what became of a call into the room is durable, or will be asked again.
+func (e *engine) known(r RoomRef) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.unsaid[r]--; e.unsaid[r] <= 0 {
+		delete(e.unsaid, r)
+	}
+}
+
+// speaking reports whether something may be in the room of which the store does not know yet what the network
+// calls it.
+func (e *engine) speaking(r RoomRef) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.unsaid[r] > 0
 }
 
 func (e *engine) leave(r RoomRef) {

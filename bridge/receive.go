@@ -17,6 +17,13 @@ const (
 	maxEmoji     = 64
 )
 
+// soon is how long a send takes to be settled at least; it is waited for maxSoon times, twice as long each
+// time: for 1.3 s in all.
+const (
+	soon    = 10 * time.Millisecond
+	maxSoon = 7
+)
+
 // replans is how often a plan is made again when something changed under it.
 const replans = 16
 
@@ -82,8 +89,19 @@ func (b *Bridge) receive(ctx context.Context, adapter string, e Event) error {
 	if s, ok := e.(AccountState); ok {
 		return b.accountState(ctx, adapter, s)
 	}
-	for range replans {
+	for try := range replans {
 		p, err := b.plan(ctx, adapter, e)
+		if errors.Is(err, errTooEarly) {
+			if try == maxSoon { // a send may hang for minutes, and an unknown message stay unknown
+				return ignore("unknown message")
+			}
+			select {
+			case <-time.After(soon << try):
+				continue
+			case <-ctx.Done():
+				return err
+			}
+		}
 		if err != nil {
 			return err
 		}

@@ -419,3 +419,45 @@ func TestANameToldLater(t *testing.T) {
 		}
 	})
 }
+
+// eager is a shop whose customers react before the gateway has even been told what the message is called.
+type eager struct {
+	*net
+	react func(msg bridge.MsgID)
+}
+
+func (e *eager) Send(ctx context.Context, room bridge.RoomID, d bridge.Draft) ([]bridge.MsgID, error) {
+	ids, err := e.net.Send(ctx, room, d)
+	if err == nil && e.react != nil {
+		e.react(ids[0])
+		time.Sleep(50 * time.Millisecond)
+	}
+	return ids, err
+}
+
+func TestAReactionMayComeBeforeTheAnswer(t *testing.T) {
+	shop := &eager{net: plainShop()}
+	inWorld(t, shop, func(w *world) {
+		w.customer("a", "hi")
+		heard := make(chan error, 1)
+		shop.react = func(msg bridge.MsgID) {
+			go func() {
+				heard <- shop.in.Receive(w.ctx, bridge.Reacted{Room: "shop-a", User: "a", Msg: msg, Emoji: "👍"})
+			}()
+		}
+		id := w.member("u-lilei", "room-a", "one")
+		time.Sleep(time.Second)
+		if err := <-heard; err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		rec, err := w.store.Find(w.ctx, bridge.MsgRef{RoomRef: bridge.RoomRef{Adapter: "office", Room: "room-a"}, Msg: id})
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := w.store.Message(w.ctx, rec)
+		if err != nil || len(m.Reactions) != 1 {
+			t.Errorf("reactions = %+v, %v", m.Reactions, err)
+		}
+	})
+}

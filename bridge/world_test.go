@@ -339,6 +339,8 @@ func (w *world) start(shop bridge.Adapter, set bridge.Settings) {
 		w.shop = s.net
 	case *gallery:
 		w.shop = s.net
+	case *eager:
+		w.shop = s.net
 	case *herald:
 		w.shop = s.net
 	}

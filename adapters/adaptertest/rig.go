@@ -107,6 +107,9 @@ func (r *rig) start() {
 		for {
 			err := a.Run(ctx, r.inbox)
 			if ctx.Err() != nil {
+				if err != nil && !errors.Is(err, ctx.Err()) {
+					err = a.Run(ctx, r.inbox) // it had failed before ctx ended
+				}
 				ended <- err
 				return
 			}
