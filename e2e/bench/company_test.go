@@ -103,12 +103,7 @@ fallback: lilei
 func (c *company) open() {
 	c.b.Helper()
 	ctx := c.b.Context()
-	p := c.site.Start(c.b)
-	wait, cancel := context.WithTimeout(ctx, time.Minute)
-	defer cancel()
-	if !p.Ready(wait) {
-		c.b.Fatalf("the gateway does not start:\n%s", p.Log())
-	}
+	c.site.Run(c.b)
 	out, err := c.site.Command(ctx, "card", "new", "lilei", "--json")
 	c.must(err)
 	var card struct {

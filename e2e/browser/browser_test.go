@@ -41,18 +41,6 @@ func shipped(t *testing.T) *gateway.Site {
 	return s
 }
 
-// started starts the gateway and waits until it answers.
-func started(t *testing.T, s *gateway.Site) *gateway.Process {
-	t.Helper()
-	p := s.Start(t)
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-	defer cancel()
-	if !p.Ready(ctx) {
-		t.Fatalf("the gateway does not start:\n%s", p.Log())
-	}
-	return p
-}
-
 // printed waits until the gateway has printed what the pattern's first group finds.
 func printed(t *testing.T, p *gateway.Process, pattern string) string {
 	t.Helper()
@@ -89,7 +77,7 @@ func picture(t *testing.T) string {
 
 func TestTwoWindows(t *testing.T) {
 	site := shipped(t)
-	p := started(t, site)
+	p := site.Run(t)
 	member, customer := open(t, "member"), open(t, "customer")
 	member.peer, customer.peer = customer, member
 	customer.do("be a phone", chromedp.EmulateViewport(narrow, 800))
@@ -187,7 +175,7 @@ func whileAway(t *testing.T, site *gateway.Site, member, customer *window) *gate
 	customer.sees("that the server is away", `!document.querySelector('`+string(id("offline"))+`').hidden`)
 	customer.look("offline", narrow)
 	customer.say("断线时写的一句话")
-	p := started(t, site)
+	p := site.Run(t)
 	member.seesMessage("断线时写的一句话")
 	for _, w := range []*window{member, customer} {
 		w.sees("that the server is back", `document.querySelector('`+string(id("offline"))+`').hidden`)

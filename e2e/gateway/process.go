@@ -66,6 +66,26 @@ func (s *Site) Start(t testing.TB, env ...string) *Process {
 	return p
 }
 
+// readyWait is how long a gateway may take until it answers, on a machine that does much else.
+const readyWait = time.Minute
+
+// Run is Start for a gateway that has to run: it waits until it answers. What it logged is told if the test fails.
+func (s *Site) Run(t testing.TB, env ...string) *Process {
+	t.Helper()
+	p := s.Start(t, env...)
+	ctx, cancel := context.WithTimeout(t.Context(), readyWait)
+	defer cancel()
+	if !p.Ready(ctx) {
+		t.Fatalf("the gateway does not start:\n%s", p.Log())
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("the gateway said:\n%s", p.Log())
+		}
+	})
+	return p
+}
+
 // Ready waits until the gateway answers; false means that it ended before.
 func (p *Process) Ready(ctx context.Context) bool {
 	client := &http.Client{Timeout: time.Second}

@@ -85,18 +85,7 @@ fallback: lilei
 
 func (c *company) start() {
 	c.t.Helper()
-	p := c.site.Start(c.t)
-	ctx, cancel := context.WithTimeout(c.t.Context(), 30*time.Second)
-	defer cancel()
-	if !p.Ready(ctx) {
-		c.t.Fatalf("the gateway does not start:\n%s", p.Log())
-	}
-	c.process = p
-	c.t.Cleanup(func() {
-		if c.t.Failed() {
-			c.t.Logf("the gateway said:\n%s", p.Log())
-		}
-	})
+	c.process = c.site.Run(c.t)
 }
 
 // until waits for something to become true.

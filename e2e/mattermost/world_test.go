@@ -144,18 +144,7 @@ func (w *world) must(err error) {
 // start starts the gateway.
 func (w *world) start() *gateway.Process {
 	w.t.Helper()
-	p := w.site.Start(w.t)
-	ctx, cancel := context.WithTimeout(w.t.Context(), time.Minute)
-	defer cancel()
-	if !p.Ready(ctx) {
-		w.t.Fatalf("the gateway does not start:\n%s", p.Log())
-	}
-	w.t.Cleanup(func() {
-		if w.t.Failed() {
-			w.t.Logf("the gateway's log:\n%s", p.Log())
-		}
-	})
-	return p
+	return w.site.Run(w.t)
 }
 
 // patience is how long something may take that must happen.

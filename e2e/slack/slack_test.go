@@ -1,7 +1,6 @@
 package slack
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -12,7 +11,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/hutong-im/hutong/adapters/fake"
 	"github.com/hutong-im/hutong/bridge"
@@ -62,17 +60,7 @@ fallback: lilei
 
 func (o *office) start() {
 	o.t.Helper()
-	o.process = o.site.Start(o.t)
-	ctx, cancel := context.WithTimeout(o.t.Context(), 30*time.Second)
-	defer cancel()
-	if !o.process.Ready(ctx) {
-		o.t.Fatalf("the gateway does not start:\n%s", o.process.Log())
-	}
-	o.t.Cleanup(func() {
-		if o.t.Failed() {
-			o.t.Logf("the gateway said:\n%s", o.process.Log())
-		}
-	})
+	o.process = o.site.Run(o.t)
 }
 
 // writes is what the customer says; the channel in which it appears is made if need be.

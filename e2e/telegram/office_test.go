@@ -88,12 +88,7 @@ fallback: lilei
 
 func (o *office) start() {
 	o.t.Helper()
-	o.process = o.site.Start(o.t)
-	ctx, cancel := context.WithTimeout(o.t.Context(), 30*time.Second)
-	defer cancel()
-	if !o.process.Ready(ctx) {
-		o.t.Fatalf("the gateway does not start:\n%s", o.process.Log())
-	}
+	o.process = o.site.Run(o.t)
 }
 
 // command runs another command of the gateway, which prints JSON.

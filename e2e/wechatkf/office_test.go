@@ -84,18 +84,7 @@ fallback: lilei
 
 func (o *office) start() {
 	o.t.Helper()
-	o.process = o.site.Start(o.t)
-	ctx, cancel := context.WithTimeout(o.t.Context(), 30*time.Second)
-	defer cancel()
-	if !o.process.Ready(ctx) {
-		o.t.Fatalf("the gateway does not start:\n%s", o.process.Log())
-	}
-	p := o.process
-	o.t.Cleanup(func() {
-		if o.t.Failed() {
-			o.t.Logf("the gateway said:\n%s", p.Log())
-		}
-	})
+	o.process = o.site.Run(o.t)
 }
 
 // until waits for something to become true.

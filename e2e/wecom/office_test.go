@@ -2,7 +2,6 @@
 package wecom
 
 import (
-	"context"
 	"fmt"
 	"net/http/httptest"
 	"os"
@@ -91,17 +90,7 @@ fallback: lilei
 
 func (o *office) start() {
 	o.t.Helper()
-	o.process = o.site.Start(o.t)
-	ctx, cancel := context.WithTimeout(o.t.Context(), 30*time.Second)
-	defer cancel()
-	if !o.process.Ready(ctx) {
-		o.t.Fatalf("the gateway does not start:\n%s", o.process.Log())
-	}
-	o.t.Cleanup(func() {
-		if o.t.Failed() {
-			o.t.Logf("the gateway said:\n%s", o.process.Log())
-		}
-	})
+	o.process = o.site.Run(o.t)
 }
 
 func (o *office) until(what string, done func() bool) {
