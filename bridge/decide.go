@@ -71,9 +71,7 @@ func (v *visit) inRoom(ctx context.Context, msg *Message, e MessageEvent) (*plan
 	}
 	p := &plan{}
 	v.guest = guest{e.Name, e.Union, e.Avatar}
-	if err := v.renamed(ctx, p); err != nil {
-		return nil, err
-	}
+	v.renamed(p)
 	if v.link.State == LinkEnded {
 		if done, err := v.reopen(ctx, p, e.Msg); done != nil || err != nil {
 			return done, err
@@ -93,23 +91,21 @@ func (v *visit) inRoom(ctx context.Context, msg *Message, e MessageEvent) (*plan
 }
 
 // renamed plans that a customer is called otherwise than before, or shows a picture for the first time.
-func (v *visit) renamed(ctx context.Context, p *plan) error {
-	if v.side != ContactSide || v.guest == (guest{}) {
-		return nil
+func (v *visit) renamed(p *plan) {
+	if v.writer == nil {
+		return
 	}
-	old, err := v.b.store.ContactOf(ctx, v.from)
-	if err != nil {
-		return fmt.Errorf("read contact: %w", err)
+	if v.guest.name != "" && v.guest.name != v.writer.Name {
+		if n := Tidy(v.guest.name, maxName); n != "" && n != v.writer.Name {
+			c := *v.writer
+			c.Name = n
+			p.step.Contacts = []Contact{c}
+			p.refresh = append(p.refresh, v.room.Links...)
+		}
 	}
-	if n := Tidy(v.guest.name, maxName); n != "" && n != old.Name {
-		old.Name = n
-		p.step.Contacts = []Contact{old}
-		p.refresh = append(p.refresh, v.room.Links...)
-	}
-	if d := v.fetchAvatar(&old); d != nil {
+	if d := v.fetchAvatar(v.writer); d != nil {
 		p.step.Deliveries = append(p.step.Deliveries, *d)
 	}
-	return nil
 }
 
 // firstWords plans the first message of a room: a customer's makes a contact and a link; a member's has

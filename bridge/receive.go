@@ -168,7 +168,8 @@ type visit struct {
 	who  *Member // on the member side: the writer, nil if not bound
 	link *Link   // whom it is about, once chosen
 
-	guest guest // on the contact side: what the network says of the writer
+	guest  guest    // on the contact side: what the network says of the writer
+	writer *Contact // on the contact side: who it is, once known
 }
 
 // guest is what a network says of a customer who writes.

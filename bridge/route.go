@@ -65,6 +65,7 @@ func (v *visit) mayWrite(ctx context.Context) (string, error) {
 	if !slices.Contains(c.Accounts, v.from) {
 		return v.set.words.notYours, nil
 	}
+	v.writer = &c
 	return "", nil
 }
 
