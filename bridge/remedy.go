@@ -20,6 +20,9 @@ const (
 
 // remedy is what the writer can do about the fate of a delivery; nil when that is nothing.
 func (s *settled) remedy(d *Delivery, f Fate) *Ask {
+	if f.State != StateFailed && f.State != StateUnknown && f.State != StateHeld {
+		return nil
+	}
 	w := s.words
 	send := Choice{ID: choiceSend, Label: w.sendAgain, Style: "primary"}
 	hold := Choice{ID: choiceHold, Label: w.sendLater}
@@ -32,10 +35,8 @@ func (s *settled) remedy(d *Delivery, f Fate) *Ask {
 		a.Choices = []Choice{send, hold, drop}
 	case f.State == StateFailed, f.State == StateUnknown:
 		a.Choices = []Choice{send, drop}
-	case f.State == StateHeld:
-		a.Choices = []Choice{drop}
 	default:
-		return nil
+		a.Choices = []Choice{drop}
 	}
 	return a
 }

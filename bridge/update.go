@@ -55,6 +55,9 @@ func (b *Bridge) refreshLinks(ctx context.Context, ids []LinkID) []Delivery {
 
 // refreshed adds to a plan what brings the rooms of the links up to date that it changes.
 func (b *Bridge) refreshed(ctx context.Context, p *plan) {
+	if len(p.step.Links) == 0 && len(p.refresh) == 0 {
+		return // as with most messages
+	}
 	var rest []LinkID
 	in := map[LinkID]bool{}
 	for i := range p.step.Links {
