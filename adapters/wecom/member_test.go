@@ -77,9 +77,9 @@ func TestRenamed(t *testing.T) {
 		t.Errorf("the member sees %+v", got)
 	}
 	for range 2 { // the second time the config has the new userid
-		r.Say("LiLei2", "在")
 		want := r.lobby.members[0].Accounts[0].User
 		n := len(r.in.all())
+		r.Say("LiLei2", "在")
 		if e, _ := r.heard(n).(bridge.MessageEvent); e.User != want || e.Room != lileiRoom {
 			t.Errorf("heard %+v, want %s", e, want)
 		}

@@ -123,7 +123,7 @@ func (r *rig) later(d time.Duration) {
 
 func (r *rig) until(what string, done func() bool) {
 	r.Helper()
-	if !wecomtest.Wait(5*time.Second, done) {
+	if !wecomtest.Wait(20*time.Second, done) {
 		r.Fatalf("waited in vain for %s; heard %+v; the member sees %+v", what, r.in.all(), r.Inbox("lilei"))
 	}
 }
