@@ -171,7 +171,7 @@ func (r *rig) run() {
 // until waits for something to become true.
 func (r *rig) until(what string, ok func() bool) {
 	r.Helper()
-	for end := time.Now().Add(5 * time.Second); ; <-time.After(2 * time.Millisecond) {
+	for end := time.Now().Add(20 * time.Second); ; <-time.After(2 * time.Millisecond) {
 		if ok() {
 			return
 		}
