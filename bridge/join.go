@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // What questions are about, and what can be answered.
@@ -13,6 +14,15 @@ const (
 	choiceAccept  = "accept"
 	choiceDecline = "decline"
 )
+
+// Request is the Opening.Key of the link that the question asks to accept; "" for other questions.
+func (a *Ask) Request() string {
+	link, ok := strings.CutPrefix(a.ID, askLink)
+	if !ok {
+		return ""
+	}
+	return link
+}
 
 // joined plans a customer who came through a card.
 func (v *visit) joined(ctx context.Context, e Joined) (*plan, error) {

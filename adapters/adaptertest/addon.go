@@ -180,6 +180,15 @@ func checkUpdater(r *rig, u bridge.Updater) {
 	r.must("open", err)
 	wish.Remark, wish.Tags, wish.Window = "喜欢喝茶 <&*_", []string{"vip"}, "微信 · 还可发 2/5 条"
 	r.must("update", u.Update(r.ctx(), room, wish))
+	if r.facts.Boardless {
+		lines := len(r.net.View(room).Lines)
+		wish.State = bridge.LinkEnded
+		r.must("update twice", u.Update(r.ctx(), room, wish))
+		if n := len(r.net.View(room).Lines); n > lines {
+			r.Errorf("an update says something: %d messages, then %d", lines, n)
+		}
+		return
+	}
 	shows := func(v View, words ...string) bool {
 		return !slices.ContainsFunc(words, func(w string) bool { return !strings.Contains(v.Board, w) })
 	}

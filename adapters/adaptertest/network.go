@@ -54,6 +54,8 @@ type Facts struct {
 	// Forgets says that the network does not bring again what was not acknowledged, or what was said
 	// while nobody heard.
 	Forgets bool
+	// Boardless says that rooms show nothing of their contact beside what was said.
+	Boardless bool
 	// Replies says that the network shows which message a message answers.
 	Replies bool
 	// Patience is how long the suite waits for what must come; 0 is 5 s.

@@ -199,6 +199,16 @@ func (a *adapter) Ask(ctx context.Context, room bridge.RoomID, key string, q bri
 	if len(q.Choices) == 0 || len(q.Choices) > maxOptions {
 		return nil, bridge.Permanent(fmt.Errorf("a question with %d choices; WeCom shows 1 to %d", len(q.Choices), maxOptions))
 	}
+	if link := q.Request(); link != "" {
+		a.mu.Lock()
+		a.asking[key] = link
+		a.mu.Unlock()
+		defer func() {
+			a.mu.Lock()
+			defer a.mu.Unlock()
+			delete(a.asking, key)
+		}()
+	}
 	id, err := a.sendCard(ctx, key, question{room: room, ask: q.ID, text: text, choices: q.Choices})
 	if err != nil {
 		return nil, err

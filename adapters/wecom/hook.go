@@ -304,6 +304,11 @@ func (a *adapter) pressed(ctx context.Context, in bridge.Inbox, e *push, room br
 			return a.replace(e, w.stale)
 		}
 	}
+	if link := (&bridge.Ask{ID: p.Ask}).Request(); link != "" { // the answer to this push changes the card
+		if err := a.forgetRequest(ctx, link); err != nil {
+			return nil, err
+		}
+	}
 	err := in.Receive(ctx, event)
 	switch {
 	case errors.Is(err, bridge.ErrRefused):

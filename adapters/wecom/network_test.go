@@ -49,7 +49,7 @@ func (n *network) Facts() adaptertest.Facts {
 	for i := range 20 {
 		secrets = append(secrets, fmt.Sprintf("accesstoken-%06d", i+1))
 	}
-	return adaptertest.Facts{Secrets: secrets, MaxText: maxText, Count: bridge.Bytes, Retry: time.Minute}
+	return adaptertest.Facts{Secrets: secrets, MaxText: maxText, Count: bridge.Bytes, Retry: time.Minute, Boardless: true}
 }
 
 func (n *network) Attach(a bridge.Adapter) {

@@ -27,6 +27,7 @@ type sent struct {
 	ID         string `json:"msgid"`
 	Invalid    string `json:"invaliduser"`
 	Unlicensed string `json:"unlicenseduser"`
+	Code       string `json:"response_code"` // of a card
 }
 
 // Send says a message; its text and its file are two.
@@ -121,6 +122,10 @@ func (a *adapter) deliver(ctx context.Context, room bridge.RoomID, key, text str
 		return "", err
 	}
 	a.ledger.spend(room)
+	a.mu.Lock()
+	link := a.asking[key]
+	a.mu.Unlock()
+	a.noteRequest(ctx, link, user, out.Code)
 	e.ID = bridge.MsgID(out.ID)
 	if out.ID == "" { // swallowed: it arrived at an earlier try
 		e.ID = unnamed + bridge.MsgID(digest(key))

@@ -117,7 +117,7 @@ func (c *Config) Open(env bridge.Env) (bridge.Adapter, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &adapter{cfg: *c, env: env, nudged: make(chan struct{}, 1), moved: make(chan struct{}), unsure: map[string]string{}}
+	a := &adapter{cfg: *c, env: env, nudged: make(chan struct{}, 1), moved: make(chan struct{}), unsure: map[string]string{}, asking: map[string]string{}}
 	client := tencent.Client{URL: c.API, HTTP: env.HTTP, Codes: tencent.WeComCodes(), Language: a.language}
 	a.api = client
 	a.api.Tokens = tencent.NewTokens(env, c.CorpID+"/"+strconv.Itoa(c.AgentID), tencent.CorpToken(client, c.CorpID, c.Secret))
@@ -142,12 +142,14 @@ type adapter struct {
 	mu      sync.Mutex
 	session *session          // nil while Run is not running
 	moved   chan struct{}     // closed when session is another one
+	asking  map[string]string // requests that are being sent: key to link
 	unsure  map[string]string // hints of which nobody knows whether they arrived: to their keys
 	health  health
 }
 
 var (
 	_ bridge.Opener  = (*adapter)(nil)
+	_ bridge.Updater = (*adapter)(nil)
 	_ bridge.Asker   = (*adapter)(nil)
 	_ bridge.Hinter  = (*adapter)(nil)
 	_ bridge.Deleter = (*adapter)(nil)

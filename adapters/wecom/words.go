@@ -3,7 +3,7 @@ package wecom
 // words are what the adapter itself says.
 type words struct {
 	empty, fileSize, tooLate, unlicensed, invisible, unknownKind, lostQuote string
-	submit, turn, stale, choose, current, others                            string
+	submit, turn, stale, settled, choose, current, others                   string
 	neverCalled, noCallback, closed, elsewhere, notActivated, inactive      string
 	unknownUser, renamed                                                    string
 }
@@ -17,7 +17,7 @@ func (a *adapter) words() words {
 			invisible:   "成员 %s 不在应用的可见范围内，或已离职；请在应用设置中扩大「可见范围」，或移交其客户",
 			unknownKind: "这类消息无法转给客户，请改发文字、图片、语音、视频或链接。",
 			lostQuote:   "未发送：找不到您引用的消息，无法判断要发给哪位客户。请先选择客户，再重新发送。",
-			submit:      "提交", turn: "切换", stale: "已失效", choose: "切换到：", current: "当前联系人：%s", others: "（其他客户请输入 /to 姓名；同名客户请先用 /remark 备注）",
+			submit:      "提交", turn: "切换", stale: "已失效", settled: "已处理", choose: "切换到：", current: "当前联系人：%s", others: "（其他客户请输入 /to 姓名；同名客户请先用 /remark 备注）",
 			neverCalled:  "企业微信尚未推送任何消息：请在「应用管理 → 应用 → 接收消息 → 设置API接收」中填写 %s，然后给应用发一条消息",
 			noCallback:   "应用没有设置回调地址，卡片按钮无法使用：请在「应用管理 → 应用 → 接收消息 → 设置API接收」中填写 %s",
 			closed:       "应用已停用，请在管理后台「应用管理」中启用",
@@ -35,7 +35,7 @@ func (a *adapter) words() words {
 		unknownKind: "This kind of message cannot be passed on. Send text, a picture, a voice, a video or a link.",
 		lostQuote: "Not sent: the message that you quoted was not found, so that it is not known which customer is meant. " +
 			"Choose the customer first, then send again.",
-		submit: "Submit", turn: "Switch", stale: "No longer valid", choose: "Switch to:", current: "Now talking to %s",
+		submit: "Submit", turn: "Switch", stale: "No longer valid", settled: "Already answered", choose: "Switch to:", current: "Now talking to %s",
 		others:       " (others: /to NAME; for two of one name set a /remark first)",
 		neverCalled:  "WeCom has not pushed anything yet: enter %s under 应用管理 → the app → 接收消息 → 设置API接收, then send the app a message",
 		noCallback:   "the app has no callback address, so that buttons do not work: enter %s under 应用管理 → the app → 接收消息 → 设置API接收",

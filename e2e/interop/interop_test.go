@@ -4,6 +4,7 @@ package interop
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http/httptest"
 	"os"
@@ -205,4 +206,34 @@ func TestTheSixthMessageWaits(t *testing.T) {
 	if got := said(); !slices.Equal(got, want) {
 		t.Errorf("the customer got %q", got)
 	}
+}
+
+// A customer who comes through a card that needs acceptance: the request comes as a card with buttons, which go when
+// it is answered in words.
+func TestARequestAnsweredInWords(t *testing.T) {
+	c := newCompany(t)
+	out, err := c.site.Command(t.Context(), "card", "new", "lilei", "--accept", "--json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var card struct {
+		ID string `json:"id"`
+	}
+	if err := json.Unmarshal([]byte(out), &card); err != nil {
+		t.Fatal(err)
+	}
+	c.kf.Enter(account, hong, card.ID)
+	request := func() *wecomtest.Card {
+		for _, m := range c.wecom.Inbox(member) {
+			if m.Card != nil && strings.Contains(m.Text, "小红") {
+				return m.Card
+			}
+		}
+		return nil
+	}
+	c.until("the request", func() bool { return request() != nil })
+	c.kf.Say(account, hong, "您好")
+	c.wecom.Say(member, "/accept")
+	c.employeeSees("小红 · 微信联系人\n您好")
+	c.until("the card without its buttons", func() bool { return request().Replaced == "已处理" })
 }

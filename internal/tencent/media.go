@@ -65,8 +65,29 @@ func (c *Client) multipart(ctx context.Context, path string, query url.Values, t
 	tail := "\r\n--" + form.Boundary() + "--\r\n"
 	req.Header.Set("Content-Type", form.FormDataContentType())
 	req.ContentLength = int64(head.Len()) + p.Size + int64(len(tail))
-	req.Body = io.NopCloser(io.MultiReader(&head, content, strings.NewReader(tail)))
+	req.Body = io.NopCloser(io.MultiReader(&head, &exact{content, p.Size}, strings.NewReader(tail)))
 	return req, nil
+}
+
+// exact reads as many bytes as were promised. More or fewer are an error, before the form's end: what was not what
+// was promised is never taken for a file.
+type exact struct {
+	r    io.Reader
+	left int64
+}
+
+var errLength = errors.New("the file is not as long as was said")
+
+func (e *exact) Read(b []byte) (int, error) {
+	n, err := e.r.Read(b)
+	e.left -= int64(n)
+	switch {
+	case e.left < 0, errors.Is(err, io.EOF) && e.left > 0:
+		return 0, errLength
+	case errors.Is(err, io.EOF):
+		return n, io.EOF
+	}
+	return n, err
 }
 
 // mediaType is a MIME type that can stand in a header.

@@ -1,0 +1,69 @@
+package wecom
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/hutong-im/hutong/adapters/wecom/wecomtest"
+	"github.com/hutong-im/hutong/bridge"
+)
+
+const updatePath = "/cgi-bin/message/update_template_card"
+
+// A request that was answered in words, or elsewhere, loses its buttons; one that was pressed has lost them already.
+func TestARequestAnsweredElsewhere(t *testing.T) {
+	r := newRig(t, wecomtest.Options{})
+	r.run()
+	ask := func(link string) {
+		t.Helper()
+		q := bridge.Ask{ID: "link:" + link, Text: "小红 请求与您联系", Choices: []bridge.Choice{{ID: "accept", Label: "接受"}, {ID: "decline", Label: "拒绝"}}}
+		if _, err := r.a.Ask(t.Context(), lileiRoom, "key-"+link, q); err != nil {
+			t.Fatal(err)
+		}
+	}
+	update := func(link string, state bridge.LinkState) {
+		t.Helper()
+		if err := r.a.Update(t.Context(), lileiRoom, bridge.Opening{Key: link, State: state}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ask("l1")
+	update("l1", bridge.LinkAsked)
+	update("another", bridge.LinkActive)
+	if n := len(r.Requests(updatePath)); n != 0 || r.card().Card.Replaced != "" {
+		t.Fatalf("%d calls, the card shows %q", n, r.card().Card.Replaced)
+	}
+	update("l1", bridge.LinkActive)
+	update("l1", bridge.LinkActive)
+	if n := len(r.Requests(updatePath)); n != 1 || r.card().Card.Replaced != r.a.words().settled {
+		t.Errorf("%d calls, the card shows %q", n, r.card().Card.Replaced)
+	}
+	req := r.Requests(updatePath)[0]
+	if body := req.Body; req.Method != http.MethodPost || !strings.Contains(body, `"userids":["`) || !strings.Contains(body, `"agentid":1000002`) ||
+		!strings.Contains(body, `"button":{"replace_name":"`) || strings.Contains(body, "null") {
+		t.Errorf("%s %s", req.Method, body)
+	}
+
+	ask("l2")
+	r.Press("LiLei", r.card().Card.TaskID, "接受")
+	r.until("the press", func() bool { return strings.HasPrefix(r.card().Card.Replaced, "✓") })
+	update("l2", bridge.LinkActive)
+	if n := len(r.Requests(updatePath)); n != 1 {
+		t.Errorf("%d calls after a press", n)
+	}
+
+	ask("l3")
+	r.Fail(wecomtest.Fault{Path: updatePath, Code: 41063, Times: 1})
+	update("l3", bridge.LinkEnded)
+	ask("l4")
+	r.Fail(wecomtest.Fault{Path: updatePath, Code: -1})
+	if err := r.a.Update(t.Context(), lileiRoom, bridge.Opening{Key: "l4", State: bridge.LinkEnded}); bridge.Judge(err).Verdict != bridge.VerdictRetry {
+		t.Errorf("a busy WeCom: %v", err)
+	}
+	r.Calm()
+	update("l4", bridge.LinkEnded)
+	if got := r.card().Card.Replaced; got != r.a.words().settled {
+		t.Errorf("the card shows %q", got)
+	}
+}
