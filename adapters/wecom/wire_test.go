@@ -91,6 +91,13 @@ func requests() map[string]func(r *rig) error {
 			_, err := r.a.Ask(r.Context(), lileiRoom, "k", bridge.Ask{ID: "q:1", Text: "哪一天？\n请选择", Choices: choices("一", "二", "三", "四", "五", "六", "日")})
 			return err
 		},
+		"card-update": func(r *rig) error {
+			q := bridge.Ask{ID: "link:l1", Text: "王小明 请求与您联系。", Choices: choices("接受", "拒绝")}
+			if _, err := r.a.Ask(r.Context(), lileiRoom, "k", q); err != nil {
+				return err
+			}
+			return r.a.Update(r.Context(), lileiRoom, bridge.Opening{Key: "l1", State: bridge.LinkActive})
+		},
 		"recall":      func(r *rig) error { return r.a.Delete(r.Context(), lileiRoom, r.say("k", "x")) },
 		"agent-get":   func(r *rig) error { return r.a.Probe(r.Context()) },
 		"user-get":    func(r *rig) error { return r.a.Probe(r.Context()) },
