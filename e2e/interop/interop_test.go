@@ -136,6 +136,26 @@ func (c *company) customerSees(customer, text string) {
 	c.until("the customer sees "+text, func() bool { return slices.Contains(c.chat(customer), text) })
 }
 
+// waiting counts the messages to customers that the gateway has accepted and not sent.
+func (c *company) waiting() int {
+	c.t.Helper()
+	out, err := c.site.Command(c.t.Context(), "deliveries", "list", "--json")
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	var list []struct{ Kind, To string }
+	if err := json.Unmarshal([]byte(out), &list); err != nil {
+		c.t.Fatalf("%v in %s", err, out)
+	}
+	n := 0
+	for _, d := range list {
+		if d.Kind == "say" && d.To == "contact" {
+			n++
+		}
+	}
+	return n
+}
+
 // Two customers of one employee: each side sees who the other is, a quote and a command choose, and a picture
 // goes both ways.
 func TestWeComAndWeChat(t *testing.T) {
@@ -199,6 +219,7 @@ func TestTheSixthMessageWaits(t *testing.T) {
 		return out
 	}
 	c.until("five are sent", func() bool { return len(said()) == 5 })
+	c.until("three wait", func() bool { return c.waiting() == 3 }) // what was not accepted yet WeCom would push again, out of order
 	c.process.Kill()
 	c.start()
 	c.kf.Say(account, ming, "还在")
