@@ -94,6 +94,11 @@ func (a *adapter) listen(ctx context.Context, in bridge.Inbox) error {
 		_ = conn.CloseNow()
 		beside.Wait()
 	}()
+	if a.wake.connection != "" { // what was said while nobody was connected comes before what the connection brings
+		if err := a.catchUp(ctx, in); err != nil {
+			return err
+		}
+	}
 	worked := false
 	for limit := helloWait; ; limit = silence {
 		f, err := read(ctx, conn, limit)
