@@ -97,9 +97,8 @@ func (j *job) run(ctx context.Context) (r result) {
 		return result{busy: true}
 	}
 	r = j.act(ctx)
-	if asked := j.closed(ctx, !r.closed || j.ledger == nil || j.ledger.Noticed); asked.touch != nil {
-		full := r.touch
-		r.touch = func(room *Room) { full(room); asked.touch(room) }
+	if r.closed {
+		r.touch = both(r.touch, j.callBack(ctx))
 	}
 	return r
 }
@@ -229,17 +228,19 @@ func (j *job) findLedger(ctx context.Context) (bool, result) {
 		return false, result{}
 	}
 	if !r.open(j.caps.Window, j.set.Now()) {
-		return true, j.closed(ctx, r.Noticed)
+		closed := held(j.words().heldWindow)
+		closed.touch = j.callBack(ctx)
+		return true, closed
 	}
 	return false, result{}
 }
 
-// closed holds what the window does not let through, and asks the customer to write, once.
-func (j *job) closed(ctx context.Context, asked bool) result {
-	r := held(j.words().heldWindow)
+// callBack asks the customer to write where the network can, once until they do; what it returns notes that it
+// was done, and is nil when it was not.
+func (j *job) callBack(ctx context.Context) func(*Room) {
 	n, ok := j.adapter.(Noticer)
-	if !ok || asked {
-		return r
+	if !ok || j.ledger == nil || j.ledger.Noticed {
+		return nil
 	}
 	as := j.set.house()
 	if j.link != nil && j.set.members[j.link.Member] != nil {
@@ -247,10 +248,20 @@ func (j *job) closed(ctx context.Context, asked bool) result {
 	}
 	if err := n.Notice(ctx, j.room.Room, as); err != nil {
 		j.b.log.Warn("the customer could not be asked to write again", "adapter", j.dest, "err", err)
-		return r
+		return nil
 	}
-	r.touch = func(room *Room) { room.Noticed = true }
-	return r
+	return func(room *Room) { room.Noticed = true }
+}
+
+// both are two changes of a room's record, either of which may be nil.
+func both(one, other func(*Room)) func(*Room) {
+	switch {
+	case one == nil:
+		return other
+	case other == nil:
+		return one
+	}
+	return func(r *Room) { one(r); other(r) }
 }
 
 // speaks reports whether the delivery makes a new message in the room.

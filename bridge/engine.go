@@ -18,15 +18,15 @@ const stopGrace = 10 * time.Second
 type engine struct {
 	b *Bridge
 
-	mu     sync.Mutex
-	on     bool // workers may start
-	lanes  map[LaneID]*lane
-	dests  map[string]*dest
-	busy   map[RoomRef][]*lane // rooms with a call in flight, and the lanes that wait for their turn
-	unsaid map[RoomRef]int     // calls into the room whose outcome is not durable yet
-	timers timers
-	cached int
-	tick   chan struct{} // the earliest due time has changed
+	mu        sync.Mutex
+	on        bool // workers may start
+	lanes     map[LaneID]*lane
+	dests     map[string]*dest
+	busy      map[RoomRef][]*lane // rooms with a call in flight, and the lanes that wait for their turn
+	unsettled map[RoomRef]int     // calls into the room whose outcome is not durable yet
+	timers    timers
+	cached    int
+	tick      chan struct{} // the earliest due time has changed
 
 	ctx     context.Context // of the sends
 	workers sync.WaitGroup
@@ -41,7 +41,7 @@ const settlesAtOnce = 1024
 func newEngine(b *Bridge) *engine {
 	return &engine{
 		b: b, lanes: make(map[LaneID]*lane), dests: make(map[string]*dest),
-		busy: make(map[RoomRef][]*lane), unsaid: make(map[RoomRef]int), tick: make(chan struct{}, 1),
+		busy: make(map[RoomRef][]*lane), unsettled: make(map[RoomRef]int), tick: make(chan struct{}, 1),
 	}
 }
 
@@ -305,7 +305,7 @@ func (e *engine) turn(ctx context.Context, d *dest, l *lane) {
 	e.rest(d)
 	e.conclude(ctx, j, r)
 	if j.entered {
-		e.known(j.room)
+		e.concluded(j.room)
 	}
 }
 
@@ -435,16 +435,16 @@ func (e *engine) enter(r RoomRef, l *lane) bool {
 		return false
 	}
 	e.busy[r] = nil
-	e.unsaid[r]++
+	e.unsettled[r]++
 	return true
 }
 
-// known says that what became of a call into the room is durable, or will be asked again.
-func (e *engine) known(r RoomRef) {
+// concluded says that what became of a call into the room is durable, or will be asked again.
+func (e *engine) concluded(r RoomRef) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.unsaid[r]--; e.unsaid[r] <= 0 {
-		delete(e.unsaid, r)
+	if e.unsettled[r]--; e.unsettled[r] <= 0 {
+		delete(e.unsettled, r)
 	}
 }
 
@@ -453,7 +453,7 @@ func (e *engine) known(r RoomRef) {
 func (e *engine) speaking(r RoomRef) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.unsaid[r] > 0
+	return e.unsettled[r] > 0
 }
 
 func (e *engine) leave(r RoomRef) {

@@ -13,7 +13,7 @@ type MessageEvent struct {
 	At      time.Time
 	Name    string // what the network calls the writer, if it says; untrusted
 	Union   string // an id of the same human on other adapters, such as "weixin:UNIONID"; "" where there is none
-	Avatar  File   // the writer's picture by reference; only asked for once
+	Avatar  File   // the writer's picture by reference; fetched while the contact has none
 	Text    string // CommonMark
 	Files   []File // by reference
 	ReplyTo MsgID  // a message of the same room, or ""

@@ -243,7 +243,9 @@ func (j *job) react(ctx context.Context) result {
 	}
 	text := fmt.Sprintf(form, j.item.d.Text, excerpt(j.record.Shown(), j.record.Files))
 	out := j.send(ctx, render(j.key(), as, prefix, text, nil, id, j.caps).drafts)
-	out.touch = j.spoke(1)
+	if out.state == StateSent {
+		out.touch = j.spoke(1)
+	}
 	return out
 }
 

@@ -30,9 +30,9 @@ type Road interface {
 // /mute and their opposites. It is a bridge.App: a command may come twice, so that none of them turns
 // something over.
 type Commands struct {
-	people *People
-	road   func() Road
-	speech func() bridge.Company
+	people  *People
+	road    func() Road
+	company func() bridge.Company
 }
 
 // NewCommands makes the commands; road and company are asked each time.
@@ -50,7 +50,7 @@ func (c *Commands) Help(language string) string { return wordsOf(language).help 
 
 // Command answers one.
 func (c *Commands) Command(ctx context.Context, cmd bridge.Command) (bridge.Ask, error) {
-	w := wordsOf(c.speech().Language)
+	w := wordsOf(c.company().Language)
 	if cmd.Name == "card" {
 		return c.card(ctx, w, cmd)
 	}
@@ -104,7 +104,7 @@ func (c *Commands) card(ctx context.Context, w *words, cmd bridge.Command) (brid
 	for _, way := range view.Ways {
 		lines = append(lines, way.URL)
 	}
-	return bridge.Ask{Text: strings.Join(lines, "\n"), Picture: c.speech().URL + "/qr/" + string(card.ID) + ".png"}, nil
+	return bridge.Ask{Text: strings.Join(lines, "\n"), Picture: c.company().URL + "/qr/" + string(card.ID) + ".png"}, nil
 }
 
 // remark notes the member's own words; without any it says what they are, and - takes them away.
