@@ -1,0 +1,131 @@
+package bridge_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/hutong-im/hutong/bridge"
+)
+
+func TestDeactivatedAccounts(t *testing.T) {
+	inBureau(t, plainShop(), settings(), func(w *world, b *bureau) {
+		w.receive(b.net, bridge.AccountState{User: "u-lilei"})
+		w.receive(b.net, bridge.AccountState{User: "u-lilei"})
+		w.receive(b.net, bridge.AccountState{User: "nobody"})
+		told := strings.Join(w.bridge.Health()[0].Warnings, "\n")
+		if !strings.Contains(told, "member lilei is deactivated") || !strings.Contains(told, "names stand in the text") {
+			t.Errorf("warnings: %q", told)
+		}
+		w.customer("a", "hi")
+		w.want("nobody serves", w.shop.texts("shop-a"), []string{"Thank you. A colleague will take care of you; nothing you write is lost."})
+		w.stop()
+		w.start(w.shop, settings()) // it is remembered
+		w.customer("b", "hi")
+		w.want("nobody serves after a restart", w.shop.texts("shop-b"), []string{"Thank you. A colleague will take care of you; nothing you write is lost."})
+		w.receive(b.net, bridge.AccountState{User: "u-lilei", Active: true})
+		if err := w.bridge.Configure(settings()); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		w.want("back again", b.texts("room-a"), []string{"hi"})
+	})
+}
+
+func TestOneHumanOnTwoNetworks(t *testing.T) {
+	inWorld(t, plainShop(), func(w *world) {
+		say := func(room bridge.RoomID, user bridge.UserID, msg bridge.MsgID, union string) {
+			w.receive(w.shop, bridge.MessageEvent{Room: room, User: user, Msg: msg, Name: "小红", Text: "hi", Union: union})
+		}
+		say("r1", "oa-1", "1", "weixin:u1")
+		say("r2", "kf-1", "2", "weixin:u1")
+		say("r3", "kf-2", "3", "weixin:u2")
+		say("r4", "plain", "4", "")
+		n := 0
+		for c, err := range w.store.Contacts(w.ctx) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			n++
+			if slices.Contains(c.Accounts, bridge.UserRef{Adapter: "shop", User: "oa-1"}) != slices.Contains(c.Accounts, bridge.UserRef{Adapter: "shop", User: "kf-1"}) {
+				t.Errorf("accounts = %v", c.Accounts)
+			}
+		}
+		if n != 3 {
+			t.Errorf("%d contacts, want 3", n)
+		}
+	})
+}
+
+// gallery is a shop whose customers have pictures.
+type gallery struct{ *net }
+
+func (g *gallery) Fetch(_ context.Context, f bridge.File) (io.ReadCloser, error) {
+	if f.Ref == "face" {
+		return io.NopCloser(strings.NewReader("\x89PNG\x0D\x0A\x1A\x0A picture")), nil
+	}
+	return io.NopCloser(strings.NewReader("<script>")), nil
+}
+
+func TestPictures(t *testing.T) {
+	shop := &gallery{plainShop()}
+	inBureau(t, shop, settings(), func(w *world, b *bureau) {
+		w.receive(shop.net, bridge.MessageEvent{Room: "shop-a", User: "a", Msg: "1", Name: "a", Text: "hi", Avatar: bridge.File{Ref: "face"}})
+		w.receive(shop.net, bridge.MessageEvent{Room: "shop-b", User: "b", Msg: "2", Name: "b", Text: "hi", Avatar: bridge.File{Ref: "page"}})
+		w.receive(shop.net, bridge.MessageEvent{Room: "shop-a", User: "a", Msg: "3", Text: "with a face"})
+		w.receive(shop.net, bridge.MessageEvent{Room: "shop-b", User: "b", Msg: "4", Text: "without"})
+		at, ok := strings.CutPrefix(b.last("room-a").Avatar, "http://localhost:8420/avatar/")
+		if !ok {
+			t.Fatalf("picture at %q", b.last("room-a").Avatar)
+		}
+		data, typ, err := w.bridge.Avatar(at)
+		if err != nil || typ != "image/png" || !strings.HasSuffix(string(data), "picture") {
+			t.Errorf("Avatar = %q, %s, %v", data, typ, err)
+		}
+		blob, _, _ := strings.Cut(at, ".")
+		for _, forged := range []string{blob, blob + ".", blob + ".aaaaaaaaaaaaaaaa", "", "../x"} {
+			if _, _, err := w.bridge.Avatar(forged); !errors.Is(err, bridge.ErrNotFound) {
+				t.Errorf("Avatar(%q) = %v", forged, err)
+			}
+		}
+		if got := b.last("room-b").Avatar; got != "" {
+			t.Errorf("what is no picture is shown: %q", got)
+		}
+	})
+}
+
+func TestContactsAreListed(t *testing.T) {
+	inWorld(t, plainShop(), func(w *world) {
+		w.member("u-lilei", "somewhere", "/contacts")
+		w.customer("a", "hi")
+		w.customer("b", "hi")
+		w.member("u-lilei", "room-a", "/contacts")
+		w.words("shop-a", "a", "/contacts")
+		w.words("shop-x", "x", "/contacts")
+		if got := w.office.hints[1]; !strings.Contains(got, "→ a · WeChat contact") || !strings.Contains(got, "\nb") && !strings.Contains(got, ": b") {
+			t.Errorf("the member is told %q", got)
+		}
+		w.want("the customer", w.shop.texts("shop-a"), []string{"→ 李雷 · ACME 销售经理"})
+	})
+}
+
+func TestANameToldLater(t *testing.T) {
+	inBureau(t, plainShop(), settings(), func(w *world, b *bureau) {
+		say := func(msg bridge.MsgID, name string) {
+			w.receive(w.shop, bridge.MessageEvent{Room: "shop-a", User: "a", Msg: msg, Name: name, Text: "hi"})
+		}
+		say("1", "")
+		say("2", "小红")
+		say("3", "小红")
+		say("4", "")
+		if got := b.shown().Title; got != "小红" || len(b.shows) != 1 {
+			t.Errorf("the room shows %q, %d times", got, len(b.shows))
+		}
+	})
+}
