@@ -129,3 +129,17 @@ func TestANameToldLater(t *testing.T) {
 		}
 	})
 }
+
+// An employee whose workspace shows no names reads before every message whose it is, with one customer too: the
+// gateway's own words stand in the same chat.
+func TestAnInboxSaysWhoseEveryMessageIs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{t: t, ctx: t.Context(), store: newStore(), office: newOffice()}
+		w.desk, w.office.caps.Names = w.office, false
+		w.start(plainShop(), settings())
+		defer func() { w.stop() }()
+		w.customer("a", "one")
+		w.customer("a", "two")
+		w.want("office", w.office.texts("room-a"), []string{"New customer: a · WeChat contact", "a · WeChat contact\none", "a: two"})
+	})
+}

@@ -36,6 +36,7 @@ func TestWhatCanBeDoneAboutAFailure(t *testing.T) {
 		}
 		press(w, "u-han", a, "send", bridge.ErrRefused)
 		press(w, "u-lilei", a, "nonsense", bridge.ErrRefused)
+		w.receive(w.shop, bridge.Answered{Room: "shop-a", User: "a", Ask: a.ID, Choice: "drop"}, bridge.ErrRefused) // whom it was for does not decide
 		press(w, "u-lilei", a, "send")
 		press(w, "u-lilei", a, "send")
 		w.want("sent again, once", w.shop.texts("shop-a"), []string{"李雷 · ACME 销售经理\none"})
@@ -47,13 +48,23 @@ func TestWhatCanBeDoneAboutAFailure(t *testing.T) {
 		press(w, "u-lilei", a, "drop")
 		w.want("dropped", w.office.marks[two], []string{"failed", "cancelled"})
 
+		_, a = fail(w, "twice") // asked again in another way, such as a shortcut of the workspace
+		parked, err := w.store.Deliveries(w.ctx, 0, 10, bridge.StateFailed)
+		if err != nil || len(parked) != 1 {
+			t.Fatalf("parked = %+v, %v", parked, err)
+		}
+		press(w, "u-lilei", &bridge.Ask{ID: "again:" + parked[0].Message.String()}, "send")
+		press(w, "u-lilei", a, "send")
+		w.want("went out once", w.shop.texts("shop-a"), []string{"李雷 · ACME 销售经理\none", "twice"})
+		press(w, "u-lilei", a, "drop")
+
 		three, a := fail(w, "three")
 		press(w, "u-lilei", a, "hold")
 		w.member("u-lilei", "room-a", "four")
 		w.want("held by its writer", w.office.marks[three], []string{"failed", "held"})
 		time.Sleep(time.Second)
 		w.customer("a", "back")
-		w.want("goes when they write, and stops nothing", w.shop.texts("shop-a"), []string{"李雷 · ACME 销售经理\none", "four", "three"})
+		w.want("goes when they write, and stops nothing", w.shop.texts("shop-a"), []string{"李雷 · ACME 销售经理\none", "twice", "four", "three"})
 		w.want("its marks", w.office.marks[three], []string{"failed", "held", "sent"})
 		if left, err := w.store.Deliveries(w.ctx, 0, 10, bridge.StateFailed, bridge.StateHeld); err != nil || len(left) > 0 {
 			t.Errorf("left behind: %+v, %v", left, err)
@@ -122,9 +133,12 @@ func TestANoteGoesToTheCustomerAfterAll(t *testing.T) {
 		w.receive(w.office.net, press)
 		w.want("shop", w.shop.texts("shop-a"), []string{"李雷 · ACME 销售经理\nthe price is 100"})
 		w.want("its tick", w.office.marks["n3"], []string{"sent"})
+		said := w.member("u-lilei", "room-a", "no note at all")
+		w.receive(w.office.net, bridge.Answered{Room: "room-a", User: "u-lilei", Ask: "note:" + string(said), Choice: "send"})
+		w.want("what was no note is not sent twice", w.shop.texts("shop-a"), []string{"李雷 · ACME 销售经理\nthe price is 100", "no note at all"})
 		w.member("u-lilei", "room-a", "/note only for us")
 		w.member("u-lilei", "room-a", "/note")
-		w.want("a note by command stays", w.shop.texts("shop-a"), []string{"李雷 · ACME 销售经理\nthe price is 100"})
+		w.want("a note by command stays", w.shop.texts("shop-a"), []string{"李雷 · ACME 销售经理\nthe price is 100", "no note at all"})
 		w.receive(w.office.net, bridge.Answered{Room: "room-a", User: "u-lilei", Ask: "note:nothing", Choice: "send"})
 	})
 }

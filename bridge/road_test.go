@@ -300,14 +300,16 @@ func TestFilesAreFetchedKeptAndLimited(t *testing.T) {
 		w.receive(shop.net, bridge.MessageEvent{Room: "r", User: "u", Msg: "1", Name: "a", Files: []bridge.File{
 			{Name: "../../etc/pass wd", Type: "image/png", Ref: "picture"},
 			{Name: "run.exe", Type: "image/png", Ref: "program"},
+			{Name: "run.amr", Type: "audio/amr", Ref: "script"},
+			{Name: "voice.amr", Type: "audio/amr", Ref: "voice"},
 			{Name: "gone.pdf", Type: "application/pdf", Ref: "gone"},
 			{Name: "big.bin", Type: "application/octet-stream", Ref: "big", Size: 30 << 20},
 		}})
 		time.Sleep(time.Second)
 		synctest.Wait()
 		got := w.office.last("room-a")
-		w.want("files", got.Files, []string{"pass wd=just text"})
-		for _, s := range []string{"run.exe", "gone.pdf", "big.bin"} {
+		w.want("files", got.Files, []string{"pass wd=just text", "voice.amr=#!AMR\n\x3c\x91"})
+		for _, s := range []string{"run.exe", "run.amr", "gone.pdf", "big.bin"} {
 			if !strings.Contains(got.Text, s) {
 				t.Errorf("the text does not tell of %s: %q", s, got.Text)
 			}

@@ -133,6 +133,11 @@ func TestACustomerIsCalledBackOnce(t *testing.T) {
 				for i := range 5 {
 					w.member("u-lilei", "room-a", fmt.Sprint(i))
 				}
+				w.want("called at once", shop.called, []string{"shop-a 李雷"})
+				if err := w.bridge.Configure(settings()); err != nil { // which looks at all that waits again
+					w.t.Fatal(err)
+				}
+				synctest.Wait()
 				w.want("called", shop.called, []string{"shop-a 李雷"})
 				w.shop.failing(nil)
 				w.customer("a", "back")

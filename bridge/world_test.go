@@ -390,6 +390,10 @@ func (f *fileShop) Fetch(_ context.Context, file bridge.File) (io.ReadCloser, er
 	switch file.Ref {
 	case "picture":
 		return io.NopCloser(strings.NewReader("just text")), nil
+	case "voice":
+		return io.NopCloser(strings.NewReader("#!AMR\n\x3c\x91")), nil
+	case "script":
+		return io.NopCloser(strings.NewReader("#!/bin/sh\n")), nil
 	case "program":
 		return io.NopCloser(strings.NewReader("MZ\x90 this program cannot be run")), nil
 	default:

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	"github.com/hutong-im/hutong/bridge"
 )
@@ -114,6 +115,20 @@ func TestDownload(t *testing.T) {
 		_ = d.Body.Close()
 		if err != nil || string(b) != x.body || d.Name != x.file || !strings.HasPrefix(x.kind, d.Type) || n.asked != 2 {
 			t.Errorf("%s: %d bytes as %q %q, %v, %d tokens", x.name, len(b), d.Name, d.Type, err, n.asked)
+		}
+	}
+}
+
+// A form is never whole when the file is not as long as was said: what was sent of it is no file then.
+func TestExact(t *testing.T) {
+	for content, want := range map[string]error{"123": nil, "12": errLength, "1234": errLength, "": errLength} {
+		for name, r := range map[string]io.Reader{
+			"at once": strings.NewReader(content), "byte by byte": iotest.OneByteReader(strings.NewReader(content)),
+			"with its end": iotest.DataErrReader(strings.NewReader(content)),
+		} {
+			if got, err := io.ReadAll(&exact{r, 3}); !errors.Is(err, want) || want == nil && string(got) != content {
+				t.Errorf("%q %s: %q, %v", content, name, got, err)
+			}
 		}
 	}
 }
