@@ -101,19 +101,7 @@ func says(err error, ids ...string) bool {
 	return ok && slices.Contains(ids, no.says.ID)
 }
 
-// keep keeps a small value in the gateway's store.
-func (a *adapter) keep(ctx context.Context, key string, v any) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	if _, err := a.env.State.Put(ctx, key, b, bridge.AnyRev); err != nil {
-		return fmt.Errorf("keep %s: %w", key, err)
-	}
-	return nil
-}
-
-// kept reads what keep has kept; false is nothing.
+// kept reads what was kept; false is nothing that can be read.
 func (a *adapter) kept(ctx context.Context, key string, v any) (bool, error) {
 	b, _, err := a.env.State.Get(ctx, key)
 	if errors.Is(err, bridge.ErrNotFound) {

@@ -44,7 +44,7 @@ func (a *adapter) begin(ctx context.Context) error {
 		return done(resp, err)
 	}
 	a.wake.cursor, a.wake.fresh = serverTime(resp.Header, a.env.Now()), true
-	return a.keep(ctx, placeKey, a.wake.cursor)
+	return bridge.Keep(ctx, a.env.State, placeKey, a.wake.cursor)
 }
 
 // serverTime is the server's clock, in ms; it tells whole seconds.
@@ -61,7 +61,7 @@ func (a *adapter) markPlace(ctx context.Context, last bool) {
 		a.wake.kept = now
 		ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 		defer cancel()
-		if err := a.keep(ctx, placeKey, a.wake.cursor); err != nil && !errors.Is(err, bridge.ErrClosed) {
+		if err := bridge.Keep(ctx, a.env.State, placeKey, a.wake.cursor); err != nil && !errors.Is(err, bridge.ErrClosed) {
 			a.env.Log.Warn("how far was heard could not be kept; it will be heard again", "err", err)
 		}
 	}

@@ -113,7 +113,7 @@ func (a *adapter) makeGhost(ctx context.Context, s *site, r *room, g *ghost, nam
 		}
 	}
 	g.Avatar = avatar
-	return a.keep(ctx, ghostKey(id), g)
+	return bridge.Keep(ctx, a.env.State, ghostKey(id), g)
 }
 
 // forgetToken forgets the token of an account that may not speak any more: the next message makes another.
@@ -122,7 +122,7 @@ func (a *adapter) forgetToken(ctx context.Context, r *room, g *ghost) error {
 	a.locked(func() { delete(a.ghosts, id) })
 	gone := *g
 	gone.Token = nil
-	return a.keep(ctx, ghostKey(id), gone)
+	return bridge.Keep(ctx, a.env.State, ghostKey(id), gone)
 }
 
 // maxPicture bounds a picture, in bytes; the core's are smaller.

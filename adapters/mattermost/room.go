@@ -267,7 +267,7 @@ func (a *adapter) furnish(ctx context.Context, r *room, rec record, all bool) er
 			return err
 		}
 	}
-	if err := a.keep(ctx, roomKey(r.name()), rec); err != nil {
+	if err := bridge.Keep(ctx, a.env.State, roomKey(r.name()), rec); err != nil {
 		return err
 	}
 	a.locked(func() { r.record, r.mine, r.looked = rec, true, true })
@@ -347,7 +347,7 @@ func (a *adapter) revive(ctx context.Context, s *site, r *room) (*room, error) {
 		return nil, err
 	}
 	a.locked(func() { first.Next = at.name() })
-	return next, a.keep(ctx, roomKey(id), a.snapshot(first).record)
+	return next, bridge.Keep(ctx, a.env.State, roomKey(id), a.snapshot(first).record)
 }
 
 // card is the pinned post that shows what is known of a link's contact.

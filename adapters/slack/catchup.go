@@ -28,7 +28,7 @@ func (s *session) remember(ctx context.Context) error {
 	}
 	for _, k := range keys {
 		var at string
-		if _, err := s.a.load(ctx, k, &at); err != nil {
+		if _, err := bridge.Load(ctx, s.a.env.State, k, &at); err != nil {
 			return err
 		}
 		if place := strings.TrimPrefix(k, readKey("")); s.read[place] == 0 {
@@ -66,7 +66,7 @@ func (s *session) keep(ctx context.Context) {
 
 func (s *session) keepOne(ctx context.Context, place string) error {
 	delete(s.dirty, place)
-	err := s.a.keep(ctx, readKey(place), stampOf(s.read[place]), bridge.AnyRev)
+	err := bridge.Keep(ctx, s.a.env.State, readKey(place), stampOf(s.read[place]))
 	if err != nil {
 		s.dirty[place] = true
 	}

@@ -29,7 +29,7 @@ func (s *session) place(channel string, m *message) (place, note string) {
 // room is what the gateway calls a place.
 func (s *session) room(place string) (bridge.RoomID, error) {
 	home := bridge.RoomID(place)
-	_, err := s.a.load(s.ctx, homeKey(place), &home)
+	_, err := bridge.Load(s.ctx, s.a.env.State, homeKey(place), &home)
 	return home, err
 }
 

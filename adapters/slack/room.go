@@ -38,7 +38,7 @@ func readKey(place string) string       { return "read/" + place }        // up 
 // where finds a room: what is kept of it, and where it is now. The record of one that the adapter did not open has no key.
 func (a *adapter) where(ctx context.Context, room bridge.RoomID) (r *record, channel, thread string, err error) {
 	r = &record{Place: string(room)}
-	_, err = a.load(ctx, roomKey(room), r)
+	_, err = bridge.Load(ctx, a.env.State, roomKey(room), r)
 	channel, thread = split(r.Place)
 	return r, channel, thread, err
 }
@@ -46,7 +46,7 @@ func (a *adapter) where(ctx context.Context, room bridge.RoomID) (r *record, cha
 // Open makes the room of a link, or finds it.
 func (a *adapter) Open(ctx context.Context, o bridge.Opening) (bridge.RoomID, error) {
 	var room bridge.RoomID
-	known, err := a.load(ctx, openKey(o.Key), &room)
+	known, err := bridge.Load(ctx, a.env.State, openKey(o.Key), &room)
 	if err != nil {
 		return "", err
 	}
@@ -130,15 +130,15 @@ func (a *adapter) settle(ctx context.Context, room bridge.RoomID, r *record) (br
 	if room == "" {
 		room = bridge.RoomID(r.Place)
 	}
-	err := a.keep(ctx, roomKey(room), r, bridge.AnyRev)
+	err := bridge.Keep(ctx, a.env.State, roomKey(room), r)
 	if err == nil {
-		err = a.keep(ctx, openKey(r.Key), room, bridge.AnyRev)
+		err = bridge.Keep(ctx, a.env.State, openKey(r.Key), room)
 	}
 	if err == nil && string(room) != r.Place {
-		err = a.keep(ctx, homeKey(r.Place), room, bridge.AnyRev)
+		err = bridge.Keep(ctx, a.env.State, homeKey(r.Place), room)
 	}
 	if err == nil {
-		err = a.keep(ctx, readKey(r.Place), r.Card, 0) // from its first post on
+		err = a.keepFirst(ctx, readKey(r.Place), r.Card) // from its first post on
 	}
 	return room, err
 }

@@ -300,31 +300,13 @@ func (a *adapter) trusted(u *url.URL) bool {
 	return u.Host == a.host || u.Scheme == "https" && (u.Host == "slack.com" || strings.HasSuffix(u.Host, ".slack.com"))
 }
 
-// load reads what was kept under the key; false: nothing was.
-func (a *adapter) load(ctx context.Context, key string, v any) (bool, error) {
-	b, _, err := a.env.State.Get(ctx, key)
-	if errors.Is(err, bridge.ErrNotFound) {
-		return false, nil
-	}
-	if err == nil {
-		err = json.Unmarshal(b, v)
-	}
-	if err != nil {
-		return false, fmt.Errorf("read %s: %w", key, err)
-	}
-	return true, nil
-}
-
-// keep makes durable what stands under the key. With rev 0 the first one stays.
-func (a *adapter) keep(ctx context.Context, key string, v any, rev uint64) error {
+// keepFirst makes durable what stands under the key, unless something does already.
+func (a *adapter) keepFirst(ctx context.Context, key string, v any) error {
 	b, err := json.Marshal(v)
 	if err == nil {
-		_, err = a.env.State.Put(ctx, key, b, rev)
+		_, err = a.env.State.Put(ctx, key, b, 0)
 	}
-	if rev == 0 && errors.Is(err, bridge.ErrStale) {
-		return nil
-	}
-	if err != nil {
+	if err != nil && !errors.Is(err, bridge.ErrStale) {
 		return fmt.Errorf("keep %s: %w", key, err)
 	}
 	return nil
@@ -334,11 +316,11 @@ func (a *adapter) keep(ctx context.Context, key string, v any, rev uint64) error
 func (a *adapter) signer(ctx context.Context) (httpx.Signer, error) {
 	const buttonsLast = 365 * 24 * time.Hour
 	s := httpx.Signer{Window: buttonsLast}
-	known, err := a.load(ctx, "sign", &s.Key)
+	known, err := bridge.Load(ctx, a.env.State, "sign", &s.Key)
 	if err == nil && !known {
-		err = a.keep(ctx, "sign", []byte(rand.Text()), 0)
+		err = a.keepFirst(ctx, "sign", []byte(rand.Text()))
 		if err == nil {
-			_, err = a.load(ctx, "sign", &s.Key)
+			_, err = bridge.Load(ctx, a.env.State, "sign", &s.Key)
 		}
 	}
 	return s, err

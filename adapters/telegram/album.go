@@ -2,7 +2,6 @@ package telegram
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -54,13 +53,9 @@ func (s *session) remember(ctx context.Context) error {
 			return fmt.Errorf("look for albums: %w", err)
 		}
 		for _, key := range keys {
-			b, _, err := s.a.env.State.Get(ctx, key)
-			if err != nil {
-				return fmt.Errorf("read an album: %w", err)
-			}
 			al := &album{due: s.a.env.Now().Add(albumWait)}
-			if err := json.Unmarshal(b, al); err != nil {
-				return fmt.Errorf("read an album: %w", err)
+			if _, err := bridge.Load(ctx, s.a.env.State, key, al); err != nil {
+				return err
 			}
 			s.open[key], after = al, key
 		}
@@ -83,12 +78,8 @@ func (s *session) putAside(ctx context.Context, m *message, owner int64) error {
 		al.Parts = append(al.Parts, m)
 	}
 	slices.SortFunc(al.Parts, func(a, b *message) int { return int(a.ID - b.ID) })
-	b, err := json.Marshal(al)
-	if err != nil {
-		return fmt.Errorf("put a part of an album aside: %w", err)
-	}
-	if _, err := s.a.env.State.Put(ctx, key, b, bridge.AnyRev); err != nil {
-		return fmt.Errorf("put a part of an album aside: %w", err)
+	if err := bridge.Keep(ctx, s.a.env.State, key, al); err != nil {
+		return err
 	}
 	s.open[key] = al
 	if len(al.Parts) >= albumMost {

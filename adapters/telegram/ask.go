@@ -48,12 +48,8 @@ func (a *adapter) Ask(ctx context.Context, room bridge.RoomID, key string, q bri
 		keep.Choices, keep.Labels = append(keep.Choices, c.ID), append(keep.Labels, c.Label)
 		rows = append(rows, []obj{{"text": c.Label, "callback_data": key + "/" + strconv.Itoa(i)}})
 	}
-	b, err := json.Marshal(keep)
-	if err == nil {
-		_, err = a.env.State.Put(ctx, askedKey(key), b, bridge.AnyRev)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("keep a question: %w", err)
+	if err := bridge.Keep(ctx, a.env.State, askedKey(key), keep); err != nil {
+		return nil, err
 	}
 	var got sent
 	err = a.call(ctx, "sendMessage", with(params, obj{"text": text, "reply_markup": obj{"inline_keyboard": rows}}), &got)

@@ -136,12 +136,8 @@ func (s *session) poll(ctx context.Context) error {
 			at = place{u.ID + 1, s.a.env.Now()}
 		}
 		if len(news) > 0 {
-			b, err := json.Marshal(at)
-			if err == nil {
-				_, err = s.a.env.State.Put(ctx, key, b, bridge.AnyRev)
-			}
-			if err != nil {
-				return fmt.Errorf("keep how far was heard: %w", err)
+			if err := bridge.Keep(ctx, s.a.env.State, key, at); err != nil {
+				return err
 			}
 		}
 		if err := s.bring(ctx, s.a.env.Now()); err != nil {

@@ -2,7 +2,6 @@ package telegram
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -117,12 +116,8 @@ func (a *adapter) several(ctx context.Context, key string, steps []step) ([]brid
 		Steps int            `json:"steps"`
 		IDs   []bridge.MsgID `json:"ids"`
 	}
-	b, _, err := a.env.State.Get(ctx, key)
-	if err == nil {
-		err = json.Unmarshal(b, &done)
-	}
-	if err != nil && !errors.Is(err, bridge.ErrNotFound) {
-		return nil, fmt.Errorf("read what was sent: %w", err)
+	if _, err := bridge.Load(ctx, a.env.State, key, &done); err != nil {
+		return nil, err
 	}
 	for i := done.Steps; i < len(steps); i++ {
 		ids, err := steps[i](ctx)
@@ -130,11 +125,11 @@ func (a *adapter) several(ctx context.Context, key string, steps []step) ([]brid
 			return nil, err
 		}
 		done.Steps, done.IDs = i+1, append(done.IDs, ids...)
-		if b, err = json.Marshal(done); err == nil && i+1 < len(steps) {
-			_, err = a.env.State.Put(context.WithoutCancel(ctx), key, b, bridge.AnyRev)
+		if i+1 == len(steps) {
+			break
 		}
-		if err != nil {
-			return nil, bridge.Unsure(fmt.Errorf("keep what was sent: %w", err))
+		if err := bridge.Keep(context.WithoutCancel(ctx), a.env.State, key, done); err != nil {
+			return nil, bridge.Unsure(err)
 		}
 	}
 	if err := a.env.State.Delete(context.WithoutCancel(ctx), key); err != nil {

@@ -37,7 +37,7 @@ const (
 // guest reads what is known of the writer, and asks WeChat about a new one.
 func (a *adapter) guest(ctx context.Context, m *push) (guest, error) {
 	var g guest
-	if _, err := a.load(ctx, "guest/"+string(m.FromUserName), &g); err != nil {
+	if _, err := bridge.Load(ctx, a.env.State, "guest/"+string(m.FromUserName), &g); err != nil {
 		return g, err
 	}
 	before := g
@@ -50,7 +50,7 @@ func (a *adapter) guest(ctx context.Context, m *push) (guest, error) {
 	if g == before {
 		return g, nil
 	}
-	return g, a.keep(ctx, "guest/"+string(m.FromUserName), g)
+	return g, bridge.Keep(ctx, a.env.State, "guest/"+string(m.FromUserName), g)
 }
 
 // look asks WeChat who it is. What fails is asked again later: the message does not wait for it.
@@ -110,7 +110,7 @@ func (a *adapter) greet(ctx context.Context, p tencent.Push, m *push, g guest) [
 	}
 	if g.Asked == "" {
 		g.Asked = m.id()
-		if err := a.keep(ctx, "guest/"+string(m.FromUserName), g); err != nil {
+		if err := bridge.Keep(ctx, a.env.State, "guest/"+string(m.FromUserName), g); err != nil {
 			a.env.Log.WarnContext(ctx, "could not note that a customer is asked for a name; not asked", "err", err)
 			return nil
 		}

@@ -147,7 +147,7 @@ func (a *adapter) called(ctx context.Context) {
 	if a.heard.Swap(true) {
 		return
 	}
-	if err := a.keep(ctx, "heard", true); err != nil {
+	if err := bridge.Keep(ctx, a.env.State, "heard", true); err != nil {
 		a.env.Log.WarnContext(ctx, "could not note that WeChat has called", "err", err)
 	}
 }

@@ -212,14 +212,14 @@ func (l *linker) key(ctx context.Context) (cipher.AEAD, error) {
 		return l.sealer, nil
 	}
 	var key []byte
-	found, err := l.load(ctx, "key", &key)
+	found, err := bridge.Load(ctx, l.env.State, "key", &key)
 	if err != nil {
 		return nil, err
 	}
 	if !found {
 		key = make([]byte, 32)
 		_, _ = rand.Read(key) // never fails, says its comment
-		if err := l.adapter.keep(ctx, "key", key); err != nil {
+		if err := bridge.Keep(ctx, l.env.State, "key", key); err != nil {
 			return nil, err
 		}
 	}

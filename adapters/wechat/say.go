@@ -74,7 +74,7 @@ func (a *adapter) Send(ctx context.Context, to bridge.RoomID, d bridge.Draft) ([
 	several := d.Text != "" && len(d.Files) > 0 || len(d.Files) > 1
 	done := 0
 	if several {
-		if _, err := a.load(ctx, "part/"+d.Key, &done); err != nil {
+		if _, err := bridge.Load(ctx, a.env.State, "part/"+d.Key, &done); err != nil {
 			return nil, err
 		}
 	}
@@ -152,7 +152,7 @@ func (a *adapter) speaker(as bridge.Label) *service {
 func (a *adapter) stopped(ctx context.Context, d bridge.Draft, i int, err error) error {
 	if i > 0 {
 		// The deadline may be what stopped it.
-		if kept := a.keep(context.WithoutCancel(ctx), "part/"+d.Key, i); kept != nil {
+		if kept := bridge.Keep(context.WithoutCancel(ctx), a.env.State, "part/"+d.Key, i); kept != nil {
 			return bridge.Unsure(errors.Join(err, kept))
 		}
 	}

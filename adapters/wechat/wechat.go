@@ -2,7 +2,6 @@ package wechat
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -115,7 +114,7 @@ func (a *adapter) Run(ctx context.Context, in bridge.Inbox) error {
 		s.gate.Lock() // waits for those who are inside
 		defer s.gate.Unlock()
 	}()
-	if found, err := a.load(ctx, "heard", new(bool)); err != nil {
+	if found, err := bridge.Load(ctx, a.env.State, "heard", new(bool)); err != nil {
 		return err
 	} else if found {
 		a.heard.Store(true)
@@ -223,7 +222,7 @@ func (a *adapter) Invite(ctx context.Context, c bridge.CardID) (string, error) {
 	defer a.invites.Unlock()
 	key, now := "qr/"+string(c), a.env.Now()
 	var kept qr
-	if found, err := a.load(ctx, key, &kept); err != nil {
+	if found, err := bridge.Load(ctx, a.env.State, key, &kept); err != nil {
 		return "", err
 	} else if found && (kept.Until.IsZero() || now.Before(kept.Until.Add(-qrEarly))) {
 		return kept.URL, nil
@@ -247,7 +246,7 @@ func (a *adapter) Invite(ctx context.Context, c bridge.CardID) (string, error) {
 	if out.Seconds > 0 {
 		kept.Until = now.Add(time.Duration(out.Seconds) * time.Second)
 	}
-	return kept.URL, a.keep(ctx, key, kept)
+	return kept.URL, bridge.Keep(ctx, a.env.State, key, kept)
 }
 
 type qrWish struct {
@@ -258,30 +257,4 @@ type qrWish struct {
 			Str string `json:"scene_str"`
 		} `json:"scene"`
 	} `json:"action_info"`
-}
-
-// load reads what was kept under the key; false: nothing was.
-func (a *adapter) load(ctx context.Context, key string, v any) (bool, error) {
-	b, _, err := a.env.State.Get(ctx, key)
-	if errors.Is(err, bridge.ErrNotFound) {
-		return false, nil
-	}
-	if err == nil {
-		err = json.Unmarshal(b, v)
-	}
-	if err != nil {
-		return false, fmt.Errorf("read %.8s: %w", key, err)
-	}
-	return true, nil
-}
-
-func (a *adapter) keep(ctx context.Context, key string, v any) error {
-	b, err := json.Marshal(v)
-	if err == nil {
-		_, err = a.env.State.Put(ctx, key, b, bridge.AnyRev)
-	}
-	if err != nil {
-		return fmt.Errorf("keep %.8s: %w", key, err)
-	}
-	return nil
 }

@@ -200,9 +200,7 @@ func (a *adapter) profiles(ctx context.Context, items []item) map[string]profile
 			continue
 		}
 		var p profile
-		if raw, _, err := a.env.State.Get(ctx, "who/"+id); err == nil {
-			_ = json.Unmarshal(raw, &p) // one that cannot be read is asked for again
-		}
+		_, _ = bridge.Load(ctx, a.env.State, "who/"+id, &p) // one that cannot be read is asked for again
 		out[id] = p
 		if a.env.Now().Sub(time.Unix(p.Asked, 0)) > profileLife {
 			ask = append(ask, id)
@@ -239,12 +237,8 @@ func (a *adapter) askProfiles(ctx context.Context, ids []string, into map[string
 		}
 		p.Asked = a.env.Now().Unix()
 		into[id] = p
-		raw, err := json.Marshal(p)
-		if err == nil {
-			_, err = a.env.State.Put(ctx, "who/"+id, raw, bridge.AnyRev)
-		}
-		if err != nil {
-			return fmt.Errorf("keep a customer's name: %w", err)
+		if err := bridge.Keep(ctx, a.env.State, "who/"+id, p); err != nil {
+			return err
 		}
 	}
 	return nil

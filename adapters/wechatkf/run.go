@@ -259,30 +259,17 @@ func (p *puller) page(ctx context.Context, cursor string) (syncPage, error) {
 }
 
 func (p *puller) read(ctx context.Context) (place, error) {
-	raw, _, err := p.s.a.env.State.Get(ctx, "cursor/"+p.account)
-	if errors.Is(err, bridge.ErrNotFound) {
-		at := place{From: p.s.a.env.Now().Add(-p.s.a.cfg.Backlog).Unix()}
+	var at place
+	known, err := bridge.Load(ctx, p.s.a.env.State, "cursor/"+p.account, &at)
+	if err == nil && !known {
+		at.From = p.s.a.env.Now().Add(-p.s.a.cfg.Backlog).Unix()
 		return at, p.write(ctx, at)
 	}
-	var at place
-	if err == nil {
-		err = json.Unmarshal(raw, &at)
-	}
-	if err != nil {
-		return at, fmt.Errorf("read the cursor of %s: %w", p.account, err)
-	}
-	return at, nil
+	return at, err
 }
 
 func (p *puller) write(ctx context.Context, at place) error {
-	raw, err := json.Marshal(at)
-	if err == nil {
-		_, err = p.s.a.env.State.Put(ctx, "cursor/"+p.account, raw, bridge.AnyRev)
-	}
-	if err != nil {
-		return fmt.Errorf("keep the cursor of %s: %w", p.account, err)
-	}
-	return nil
+	return bridge.Keep(ctx, p.s.a.env.State, "cursor/"+p.account, at)
 }
 
 // codeOf is the errcode of an error, 0 if it has none.

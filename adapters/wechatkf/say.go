@@ -85,8 +85,10 @@ func ids(id bridge.MsgID, err error) ([]bridge.MsgID, error) {
 func (a *adapter) sayAll(ctx context.Context, to bridge.RoomID, key string, parts []part) ([]bridge.MsgID, error) {
 	note := "part/" + msgID(to, key, 0)
 	var done []bridge.MsgID
-	raw, _, err := a.env.State.Get(ctx, note)
-	kept := err == nil && json.Unmarshal(raw, &done) == nil
+	kept, err := bridge.Load(ctx, a.env.State, note, &done)
+	if err != nil {
+		return nil, err
+	}
 	for i := len(done); i < len(parts); i++ {
 		id, err := a.say(ctx, to, msgID(to, key, i), parts[i])
 		if err == nil {
@@ -94,8 +96,7 @@ func (a *adapter) sayAll(ctx context.Context, to bridge.RoomID, key string, part
 			continue
 		}
 		if len(done) > 0 {
-			raw, _ := json.Marshal(done) // strings
-			if _, kerr := a.env.State.Put(ctx, note, raw, bridge.AnyRev); kerr != nil {
+			if kerr := bridge.Keep(ctx, a.env.State, note, done); kerr != nil {
 				return nil, bridge.Unsure(fmt.Errorf("a part has arrived, which cannot be kept: %w", errors.Join(kerr, err)))
 			}
 		}

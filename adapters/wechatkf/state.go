@@ -2,7 +2,6 @@ package wechatkf
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -91,10 +90,7 @@ func (a *adapter) seat(ctx context.Context, room bridge.RoomID, s *seat) {
 	case s == nil && had:
 		err = a.env.State.Delete(ctx, "seat/"+string(room))
 	case s != nil && (!had || old != *s):
-		var raw []byte
-		if raw, err = json.Marshal(s); err == nil {
-			_, err = a.env.State.Put(ctx, "seat/"+string(room), raw, bridge.AnyRev)
-		}
+		err = bridge.Keep(ctx, a.env.State, "seat/"+string(room), s)
 	}
 	if err != nil {
 		a.env.Log.WarnContext(ctx, "who serves a session cannot be kept", "err", err)
@@ -111,13 +107,10 @@ func (a *adapter) readSeats(ctx context.Context) error {
 			return fmt.Errorf("read who serves the sessions: %w", err)
 		}
 		for _, k := range keys {
-			raw, _, err := a.env.State.Get(ctx, k)
 			var s seat
-			if err == nil {
-				err = json.Unmarshal(raw, &s)
-			}
-			if err != nil && !errors.Is(err, bridge.ErrNotFound) {
-				return fmt.Errorf("read who serves a session: %w", err)
+			_, err := bridge.Load(ctx, a.env.State, k, &s)
+			if err != nil {
+				return err
 			}
 			if s.over(a.env.Now()) {
 				err = a.env.State.Delete(ctx, k)

@@ -2,7 +2,6 @@ package wecom
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -29,11 +28,7 @@ func (a *adapter) noteRequest(ctx context.Context, link, user, code string) {
 	if link == "" || code == "" {
 		return
 	}
-	b, err := json.Marshal(request{User: user, Code: code})
-	if err == nil {
-		_, err = a.env.State.Put(context.WithoutCancel(ctx), requestKey(link), b, bridge.AnyRev)
-	}
-	if err != nil {
+	if err := bridge.Keep(context.WithoutCancel(ctx), a.env.State, requestKey(link), request{User: user, Code: code}); err != nil {
 		a.env.Log.WarnContext(ctx, "how a card can be changed was not kept; it will not change until it is pressed", "err", err)
 	}
 }
@@ -43,22 +38,15 @@ func (a *adapter) Update(ctx context.Context, _ bridge.RoomID, o bridge.Opening)
 	if o.State == bridge.LinkAsked {
 		return nil
 	}
-	b, _, err := a.env.State.Get(ctx, requestKey(o.Key))
-	if errors.Is(err, bridge.ErrNotFound) {
-		return nil
-	}
 	var r request
-	if err == nil {
-		err = json.Unmarshal(b, &r)
-	}
-	if err != nil {
-		return fmt.Errorf("read how a card can be changed: %w", err)
+	if known, err := bridge.Load(ctx, a.env.State, requestKey(o.Key), &r); err != nil || !known {
+		return err
 	}
 	in := obj{
 		"userids": []string{r.User}, "agentid": a.cfg.AgentID, "response_code": r.Code,
 		"button": obj{"replace_name": narrow(a.words().settled, maxOption)},
 	}
-	err = a.api.Query(ctx, http.MethodPost, "/cgi-bin/message/update_template_card", nil, in, nil)
+	err := a.api.Query(ctx, http.MethodPost, "/cgi-bin/message/update_template_card", nil, in, nil)
 	if code, ok := errors.AsType[*tencent.Error](err); err != nil && (!ok || code.Code != badCode) {
 		return err
 	}
