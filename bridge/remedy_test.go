@@ -118,6 +118,10 @@ func TestANoteGoesToTheCustomerAfterAll(t *testing.T) {
 		note("n1", "root1", "he is difficult")
 		note("n2", "root1", "very")
 		note("n3", "root2", "the price is 100")
+		lines, err := w.bridge.Lobby("office", "mattermost").History(w.ctx, "u-lilei", "room-a", 0, 1)
+		if err != nil || len(lines) != 1 || !lines[0].Note || lines[0].State != "" {
+			t.Errorf("its page shows %+v, %v", lines, err)
+		}
 		if n := len(w.office.offers); n != 2 {
 			t.Fatalf("%d hints for two threads: %+v", n, w.office.offers)
 		}

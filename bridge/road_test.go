@@ -171,6 +171,9 @@ func TestLostAnswer(t *testing.T) {
 				if got[len(got)-1] != c.marks[len(c.marks)-1] {
 					t.Errorf("marks = %v, want %v", got, c.marks)
 				}
+				if f := w.office.fates[id][len(got)-1]; f.State == bridge.StateUnknown && (f.Ask == nil || !strings.Contains(f.Ask.Text, "look before")) {
+					t.Errorf("the writer is told %+v", f)
+				}
 				w.want("shop", w.shop.texts("shop-a"), []string{"李雷 · ACME 销售经理\nlost"})
 			})
 		})

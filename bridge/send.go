@@ -92,7 +92,7 @@ func (j *job) note(ctx context.Context, ids []MsgID, parts int) error {
 func (j *job) resolve(ctx context.Context, key string) (ids []MsgID, r result, known bool) {
 	f, ok := j.adapter.(Finder)
 	if !ok {
-		return nil, result{state: StateUnknown}, false
+		return nil, result{state: StateUnknown, reason: j.words().unknownWhy}, false
 	}
 	ids, err := f.Find(ctx, j.room.Room, key)
 	if err != nil {

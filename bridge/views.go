@@ -291,7 +291,7 @@ func (y *lobby) line(r *Record, l *Link, side Side, ref RoomRef, other Label) Li
 	}
 	if v.Mine {
 		v.Text, v.State, v.Reason = r.Text, r.State, r.Reason
-		if v.State == "" {
+		if v.State == "" && !r.Note { // a note goes nowhere
 			v.State = StatePending
 		}
 		if m, ok := set.members[l.Member]; ok && side == MemberSide {

@@ -38,6 +38,7 @@ type phrases struct {
 	helpMember     string
 	failed         string // excerpt, reason
 	unknownFate    string // excerpt
+	unknownWhy     string
 	cannotRecall   string // excerpt
 	corrected      string // text
 	reacted        string // emoji, excerpt
@@ -120,6 +121,7 @@ var english = phrases{
 		"/note TEXT keeps an internal note",
 	failed:         "Not delivered: “%s” (%s)",
 	unknownFate:    "It is not known whether this arrived: “%s”. Look before you send it again.",
+	unknownWhy:     "it is not known whether it arrived; look before you send it again",
 	cannotRecall:   "The other side's network cannot take back “%s”.",
 	corrected:      "Correction: %s",
 	reacted:        "%s to “%s”",
@@ -194,6 +196,7 @@ var chinese = phrases{
 	helpMember:     "/to 姓名：选择对话对象 · /who：查看对方身份 · /contacts：查看客户列表 · /accept、/decline：接受或拒绝请求 · /note 内容：内部备注",
 	failed:         "未送达：“%s”（%s）",
 	unknownFate:    "无法确认是否送达：“%s”。重新发送前请先核实。",
+	unknownWhy:     "无法确认是否送达，重新发送前请先核实",
 	cannotRecall:   "对方的网络不支持撤回“%s”。",
 	corrected:      "更正：%s",
 	reacted:        "%s 回应了“%s”",

@@ -68,7 +68,7 @@ function why(line, can) {
 /** lineRow makes the row of a line, or of one that waits here (line.queued). can are the actions. */
 export function lineRow(room, line, can) {
   const row = h('li', {
-    class: `line${line.mine ? ' mine' : ''}${line.recalled ? ' recalled' : ''}`, tabindex: '-1',
+    class: `line${line.mine ? ' mine' : ''}${line.recalled ? ' recalled' : ''}${line.note ? ' note' : ''}`, tabindex: '-1',
     'data-testid': 'message', 'data-id': line.id || null, 'data-msg': line.msg || null, 'data-mine': String(line.mine), 'data-state': line.state || null,
   });
   const bubble = h('div', { class: 'bubble' }, h('span', { class: 'unseen' }, `${line.mine ? t('me') : line.as}: `));
@@ -88,7 +88,8 @@ export function lineRow(room, line, can) {
     h('div', { class: 'meta' },
       line.edited && !line.recalled && h('span', { 'data-testid': 'edited' }, t('edited')),
       h('time', { datetime: new Date(line.at).toISOString(), title: moment(line.at) }, time(line.at)),
-      line.mine && !line.recalled && tick(line.state)),
+      line.note && h('span', { 'data-testid': 'note' }, t('note')),
+      line.mine && !line.recalled && !line.note && tick(line.state)),
   ];
   row.append(...parts.filter(Boolean));
   return row;

@@ -53,6 +53,7 @@ type (
 		ReplyTo   string         `json:"reply_to,omitempty"`
 		Edited    bool           `json:"edited,omitempty"`
 		Recalled  bool           `json:"recalled,omitempty"`
+		Note      bool           `json:"note,omitempty"` // the customer does not see it
 		Reactions []reactionView `json:"reactions,omitempty"`
 		State     bridge.State   `json:"state,omitempty"`
 		Reason    string         `json:"reason,omitempty"`
@@ -88,7 +89,7 @@ type (
 func viewLine(l bridge.Line, side bridge.Side) lineView {
 	v := lineView{
 		ID: l.ID.String(), Msg: l.Msg, Mine: l.Mine, As: l.As.Name, At: l.At.UnixMilli(), Text: l.Text,
-		Edited: l.Edited, Recalled: l.Recalled, State: l.State, Reason: l.Reason,
+		Edited: l.Edited, Recalled: l.Recalled, Note: l.Note, State: l.State, Reason: l.Reason,
 	}
 	if l.ReplyTo != 0 {
 		v.ReplyTo = l.ReplyTo.String()
