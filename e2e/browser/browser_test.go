@@ -18,6 +18,7 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"github.com/hutong-im/hutong/e2e/gateway"
+	"github.com/hutong-im/hutong/e2e/window"
 )
 
 var binary *gateway.Binary
@@ -45,7 +46,7 @@ func shipped(t *testing.T) *gateway.Site {
 func printed(t *testing.T, p *gateway.Process, pattern string) string {
 	t.Helper()
 	find := regexp.MustCompile(pattern)
-	for until := time.Now().Add(patience); time.Now().Before(until); {
+	for until := time.Now().Add(window.Patience); time.Now().Before(until); {
 		if m := find.FindStringSubmatch(p.Out()); m != nil {
 			return m[1]
 		}
@@ -78,9 +79,9 @@ func picture(t *testing.T) string {
 func TestTwoWindows(t *testing.T) {
 	site := shipped(t)
 	p := site.Run(t)
-	member, customer := open(t, "member"), open(t, "customer")
-	member.peer, customer.peer = customer, member
-	customer.do("be a phone", chromedp.EmulateViewport(narrow, 800))
+	member, customer := window.Open(t, "member"), window.Open(t, "customer")
+	member.Peer, customer.Peer = customer, member
+	customer.Do("be a phone", chromedp.EmulateViewport(window.Narrow, 800))
 
 	signIn(member, printed(t, p, `\(lilei\)\s+(http\S+)`))
 	ask(customer, printed(t, p, `(http\S+/c/\S+)`))
@@ -88,116 +89,116 @@ func TestTwoWindows(t *testing.T) {
 	talk(member, customer)
 	aPicture(t, member, customer)
 
-	customer.reach(false)
-	member.reach(false)
+	customer.Reach(false)
+	member.Reach(false)
 	p.Kill()
 	p = whileAway(t, site, member, customer)
 	amends(member, customer)
 
-	member.look("talk", wide)
-	customer.look("talk", narrow)
-	member.quiet()
-	customer.quiet()
+	member.Look("talk", window.Wide)
+	customer.Look("talk", window.Narrow)
+	member.Quiet()
+	customer.Quiet()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
-	member.reach(false)
-	customer.reach(false)
+	member.Reach(false)
+	customer.Reach(false)
 	if err := p.Stop(ctx); err != nil {
 		t.Errorf("the gateway does not stop in order: %v\n%s", err, p.Log())
 	}
 }
 
 // signIn goes through the one-time link to the desk.
-func signIn(member *window, link string) {
-	member.t.Helper()
-	member.visit(link)
-	member.click(id("enter"))
-	member.do("put the password off", chromedp.WaitVisible(id("password-later")))
-	member.look("password", wide)
-	member.click(id("password-later"))
-	member.sees("an empty desk", `document.querySelector('`+string(id("empty"))+`') !== null`)
-	member.look("empty", wide)
+func signIn(member *window.Window, link string) {
+	member.T.Helper()
+	member.Visit(link)
+	member.Click(window.ID("enter"))
+	member.Do("put the password off", chromedp.WaitVisible(window.ID("password-later")))
+	member.Look("password", window.Wide)
+	member.Click(window.ID("password-later"))
+	member.Sees("an empty desk", `document.querySelector('`+string(window.ID("empty"))+`') !== null`)
+	member.Look("empty", window.Wide)
 }
 
 // ask sends the customer's request through the card.
-func ask(customer *window, card string) {
-	customer.t.Helper()
-	customer.visit(card)
-	customer.sees("who this is", `document.querySelector('`+string(id("card-member"))+`')?.innerText === '李雷' &&
-		document.querySelector('`+string(id("card-title"))+`').innerText.includes('销售经理')`)
-	customer.look("card", narrow)
-	customer.typed(id("name"), "王小明")
-	customer.typed(id("hello"), "您好，想了解一下报价")
-	customer.click(id("request"))
-	customer.sees("the label of an employee", `document.querySelector('`+string(id("label"))+`')?.innerText.includes('企业联系人')`)
+func ask(customer *window.Window, card string) {
+	customer.T.Helper()
+	customer.Visit(card)
+	customer.Sees("who this is", `document.querySelector('`+string(window.ID("card-member"))+`')?.innerText === '李雷' &&
+		document.querySelector('`+string(window.ID("card-title"))+`').innerText.includes('销售经理')`)
+	customer.Look("card", window.Narrow)
+	customer.Type(window.ID("name"), "王小明")
+	customer.Type(window.ID("hello"), "您好，想了解一下报价")
+	customer.Click(window.ID("request"))
+	customer.Sees("the label of an employee", `document.querySelector('`+string(window.ID("label"))+`')?.innerText.includes('企业联系人')`)
 }
 
 // accept takes the customer on; before that nothing can be written to either side.
-func accept(member, customer *window) {
-	member.t.Helper()
-	member.sees("the request", `document.querySelector('`+string(id("room"))+`')?.dataset.state === 'asked'`)
-	member.click(id("room"))
-	member.sees("what the customer said with it", `document.querySelector('`+string(id("hello"))+`')?.innerText === '您好，想了解一下报价'`)
-	member.look("request", wide)
-	customer.look("waiting", narrow)
-	member.click(id("accept"))
-	member.sees("an open conversation", `document.querySelector('`+string(id("room"))+`')?.dataset.state === 'active'`)
-	member.sees("the label of a customer", `document.querySelector('`+string(id("label"))+`')?.innerText.includes('网页')`)
+func accept(member, customer *window.Window) {
+	member.T.Helper()
+	member.Sees("the request", `document.querySelector('`+string(window.ID("room"))+`')?.dataset.state === 'asked'`)
+	member.Click(window.ID("room"))
+	member.Sees("what the customer said with it", `document.querySelector('`+string(window.ID("hello"))+`')?.innerText === '您好，想了解一下报价'`)
+	member.Look("request", window.Wide)
+	customer.Look("waiting", window.Narrow)
+	member.Click(window.ID("accept"))
+	member.Sees("an open conversation", `document.querySelector('`+string(window.ID("room"))+`')?.dataset.state === 'active'`)
+	member.Sees("the label of a customer", `document.querySelector('`+string(window.ID("label"))+`')?.innerText.includes('网页')`)
 }
 
 // talk is words both ways, a reply, and the ticks.
-func talk(member, customer *window) {
-	member.t.Helper()
-	customer.say("请问这款有货吗？🙂 <b>急</b>")
-	member.seesMessage("请问这款有货吗？🙂 <b>急</b>")
-	member.act("请问这款有货吗", "reply")
-	member.say("有的，今天可以发货。")
-	customer.seesMessage("有的，今天可以发货。")
-	customer.sees("what it answers", message("有的，今天可以发货。")+`[0].querySelector('`+string(id("quote"))+`').innerText.includes('请问这款有货吗')`)
-	for _, w := range []*window{member, customer} {
-		w.sees("that what was said is read", `[...document.querySelectorAll('`+string(id("message"))+`[data-mine=true] `+string(id("tick"))+`')].every(m => m.dataset.state === 'read')`)
+func talk(member, customer *window.Window) {
+	member.T.Helper()
+	customer.Say("请问这款有货吗？🙂 <b>急</b>")
+	member.SeesMessage("请问这款有货吗？🙂 <b>急</b>")
+	member.Act("请问这款有货吗", window.ID("reply"))
+	member.Say("有的，今天可以发货。")
+	customer.SeesMessage("有的，今天可以发货。")
+	customer.Sees("what it answers", window.Message("有的，今天可以发货。")+`[0].querySelector('`+string(window.ID("quote"))+`').innerText.includes('请问这款有货吗')`)
+	for _, w := range []*window.Window{member, customer} {
+		w.Sees("that what was said is read", `[...document.querySelectorAll('`+string(window.ID("message"))+`[data-mine=true] `+string(window.ID("tick"))+`')].every(m => m.dataset.state === 'read')`)
 	}
 }
 
 // aPicture sends a picture, and looks whether the other sees it.
-func aPicture(t *testing.T, member, customer *window) {
+func aPicture(t *testing.T, member, customer *window.Window) {
 	t.Helper()
-	customer.do("choose a picture", chromedp.SetUploadFiles(id("file-input"), []string{picture(t)}))
-	customer.sees("what is chosen", `document.querySelector('`+string(id("chosen"))+` img') != null`)
-	customer.look("chosen", narrow)
-	customer.click(id("send"))
-	member.sees("the picture", `document.querySelector('`+string(id("image"))+` img')?.naturalWidth > 0`)
+	customer.Do("choose a picture", chromedp.SetUploadFiles(window.ID("file-input"), []string{picture(t)}))
+	customer.Sees("what is chosen", `document.querySelector('`+string(window.ID("chosen"))+` img') != null`)
+	customer.Look("chosen", window.Narrow)
+	customer.Click(window.ID("send"))
+	member.Sees("the picture", `document.querySelector('`+string(window.ID("image"))+` img')?.naturalWidth > 0`)
 }
 
 // whileAway lets both write while the server is gone, and starts it again.
-func whileAway(t *testing.T, site *gateway.Site, member, customer *window) *gateway.Process {
+func whileAway(t *testing.T, site *gateway.Site, member, customer *window.Window) *gateway.Process {
 	t.Helper()
-	customer.sees("that the server is away", `!document.querySelector('`+string(id("offline"))+`').hidden`)
-	customer.look("offline", narrow)
-	customer.say("断线时写的一句话")
+	customer.Sees("that the server is away", `!document.querySelector('`+string(window.ID("offline"))+`').hidden`)
+	customer.Look("offline", window.Narrow)
+	customer.Say("断线时写的一句话")
 	p := site.Run(t)
-	member.seesMessage("断线时写的一句话")
-	for _, w := range []*window{member, customer} {
-		w.sees("that the server is back", `document.querySelector('`+string(id("offline"))+`').hidden`)
-		w.reach(true)
+	member.SeesMessage("断线时写的一句话")
+	for _, w := range []*window.Window{member, customer} {
+		w.Sees("that the server is back", `document.querySelector('`+string(window.ID("offline"))+`').hidden`)
+		w.Reach(true)
 	}
-	member.seesMessage("请问这款有货吗")
-	member.say("收到，断线也没有丢。")
-	customer.seesMessage("收到，断线也没有丢。")
+	member.SeesMessage("请问这款有货吗")
+	member.Say("收到，断线也没有丢。")
+	customer.SeesMessage("收到，断线也没有丢。")
 	return p
 }
 
 // amends is an edit and a recall.
-func amends(member, customer *window) {
-	member.t.Helper()
-	member.act("收到，断线也没有丢", "edit")
-	member.do("clear", chromedp.Evaluate[chromedp.Void](`void (document.querySelector('`+string(id("composer"))+`').value = '')`))
-	member.say("收到，一句也没有丢。")
-	customer.seesMessage("收到，一句也没有丢。")
-	customer.sees("that it was edited", message("收到，一句也没有丢。")+`[0].querySelector('`+string(id("edited"))+`') != null`)
-	customer.say("这句说错了")
-	member.seesMessage("这句说错了")
-	customer.act("这句说错了", "recall")
-	member.sees("that it was recalled", message("这句说错了")+`.length === 0`)
-	customer.sees("that it is gone", message("这句说错了")+`.length === 0`)
+func amends(member, customer *window.Window) {
+	member.T.Helper()
+	member.Act("收到，断线也没有丢", window.ID("edit"))
+	member.Do("clear", chromedp.Evaluate[chromedp.Void](`void (document.querySelector('`+string(window.ID("composer"))+`').value = '')`))
+	member.Say("收到，一句也没有丢。")
+	customer.SeesMessage("收到，一句也没有丢。")
+	customer.Sees("that it was edited", window.Message("收到，一句也没有丢。")+`[0].querySelector('`+string(window.ID("edited"))+`') != null`)
+	customer.Say("这句说错了")
+	member.SeesMessage("这句说错了")
+	customer.Act("这句说错了", window.ID("recall"))
+	member.Sees("that it was recalled", window.Message("这句说错了")+`.length === 0`)
+	customer.Sees("that it is gone", window.Message("这句说错了")+`.length === 0`)
 }
