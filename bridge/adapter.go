@@ -232,6 +232,19 @@ type Entrance interface {
 	SignIn(ctx context.Context, u UserID) (string, error)
 }
 
+// Forgetter removes what it keeps itself of a contact who is erased. It must not need the network: what is shown
+// there stays there. Forgetting twice is no error.
+type Forgetter interface {
+	Forget(ctx context.Context, t Traces) error
+}
+
+// Traces are what an adapter knows a contact by.
+type Traces struct {
+	Users []UserID // who they are on this network
+	Rooms []RoomID // where they write, or are shown, and nobody else
+	Keys  []string // Opening.Key of their links
+}
+
 // Hooked takes what a network calls; it is served at /hook/NAME.
 type Hooked interface {
 	Hook() http.Handler

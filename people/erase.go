@@ -72,11 +72,15 @@ func (p *People) countLane(ctx context.Context, lane bridge.LaneID) (int, error)
 }
 
 // Erase removes a contact with everything that was said and sent, and the files that nobody else has.
-// It returns what there was. Only the audit entry stays, with numbers and no words.
-func (p *People) Erase(ctx context.Context, by Actor, id bridge.ContactID) (Stock, error) {
+// It returns what there was. Only the audit entry stays, with numbers and no words. forget makes the adapters
+// forget; it goes first, so that a contact whom they cannot forget now is still there to be erased again.
+func (p *People) Erase(ctx context.Context, by Actor, id bridge.ContactID, forget func(context.Context, bridge.ContactID) error) (Stock, error) {
 	s, err := p.Stock(ctx, by, id)
 	if err != nil {
 		return Stock{}, err
+	}
+	if err := forget(ctx, id); err != nil {
+		return Stock{}, fmt.Errorf("nothing was erased: %w", err)
 	}
 	detail := fmt.Sprintf("%d links, %d messages, %d files", s.Links, s.Messages, s.Files)
 	blobs, err := p.store.Erase(ctx, id, p.audit(by, "contact.erase", id.String(), detail))

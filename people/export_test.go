@@ -106,7 +106,7 @@ func TestErase(t *testing.T) {
 	if got, err := w.Stock(w.ctx, op, 1); err != nil || got != want {
 		t.Errorf("stock = %+v, %v, want %+v", got, err, want)
 	}
-	if got, err := w.Erase(w.ctx, op, 1); err != nil || got != want {
+	if got, err := w.Erase(w.ctx, op, 1, w.forget); err != nil || got != want {
 		t.Errorf("erased %+v, %v, want %+v", got, err, want)
 	}
 	if _, err := w.Stock(w.ctx, op, 1); !errors.Is(err, bridge.ErrNotFound) {
@@ -152,7 +152,7 @@ func TestEraseSaysWhichFileStays(t *testing.T) {
 	w := newTown(t)
 	_, own := w.fill()
 	w.blobs.broken = own.Blob
-	if _, err := w.Erase(w.ctx, Operator("root"), 1); err == nil || !strings.Contains(err.Error(), own.Blob) {
+	if _, err := w.Erase(w.ctx, Operator("root"), 1, w.forget); err == nil || !strings.Contains(err.Error(), own.Blob) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -164,7 +164,7 @@ func TestOnlyOperatorsHaveAllOfAContact(t *testing.T) {
 		if _, err := w.Stock(w.ctx, by, 1); !errors.Is(err, ErrForbidden) {
 			t.Errorf("stock: %v", err)
 		}
-		if _, err := w.Erase(w.ctx, by, 1); !errors.Is(err, ErrForbidden) {
+		if _, err := w.Erase(w.ctx, by, 1, w.forget); !errors.Is(err, ErrForbidden) {
 			t.Errorf("erase: %v", err)
 		}
 		out := folder{}

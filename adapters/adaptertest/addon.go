@@ -23,6 +23,7 @@ func addonChecks() []Check {
 		{"hinter/buttons", with(checkHintButtons)},
 		{"asker", with(checkAsker)},
 		{"inviter", with(checkInviter)},
+		{"forgetter", checkForgetter},
 	}
 }
 

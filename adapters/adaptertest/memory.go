@@ -62,6 +62,17 @@ func (m *memory) List(_ context.Context, prefix, after string, n int) ([]string,
 	return out, nil
 }
 
+// all is everything that is kept.
+func (m *memory) all() map[string]string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	out := make(map[string]string, len(m.vals))
+	for k, v := range m.vals {
+		out[k] = string(v)
+	}
+	return out
+}
+
 // nobody is a lobby that knows nobody.
 type nobody struct{}
 

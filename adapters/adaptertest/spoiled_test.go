@@ -184,7 +184,10 @@ func (c spoiledConfig) Open(env bridge.Env) (bridge.Adapter, error) {
 		return nil, err
 	}
 	w, _ := a.(whole)
-	return &spoiled{w, c.bug}, nil
+	if c.bug == "forgets nobody" {
+		_, err = env.State.Put(context.Background(), "room/x", []byte(`{"title":"将忘"}`), bridge.AnyRev)
+	}
+	return &spoiled{w, c.bug}, err
 }
 
 type spoiledNetwork struct {
@@ -229,6 +232,7 @@ func TestSpoiledAddonsAreCaught(t *testing.T) {
 		{"finds nothing", "verdict/lost answer is found", "find:"},
 		{"finds anything", "verdict/lost answer is found", "find what is not there"},
 		{"is always well", "verdict/probe", "was revoked"},
+		{"forgets nobody", "forgetter", "has still \"将忘\""},
 		{"invites to the same place", "inviter", "the same address"},
 	} {
 		t.Run(c.bug+"/"+c.check, func(t *testing.T) {

@@ -26,7 +26,7 @@ func (c control) erase(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	s, err := c.people.Erase(r.Context(), operator(r), id)
+	s, err := c.people.Erase(r.Context(), operator(r), id, c.bridge.Forget)
 	if err != nil {
 		return err
 	}
