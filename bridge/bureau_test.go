@@ -13,6 +13,12 @@ type bureau struct {
 	*office
 	shows []bridge.Opening
 	fails error // of updates
+	gone  []bridge.Traces
+}
+
+func (b *bureau) Forget(_ context.Context, t bridge.Traces) error {
+	b.gone = append(b.gone, t)
+	return nil
 }
 
 func (b *bureau) Update(_ context.Context, _ bridge.RoomID, o bridge.Opening) error {

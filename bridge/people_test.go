@@ -3,6 +3,7 @@ package bridge_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -141,5 +142,57 @@ func TestAnInboxSaysWhoseEveryMessageIs(t *testing.T) {
 		w.customer("a", "one")
 		w.customer("a", "two")
 		w.want("office", w.office.texts("room-a"), []string{"New customer: a · WeChat contact", "a · WeChat contact\none", "a: two"})
+	})
+}
+
+// sieve is a shop that forgets.
+type sieve struct {
+	*net
+	gone  []bridge.Traces
+	fails error
+}
+
+func (s *sieve) Forget(_ context.Context, t bridge.Traces) error {
+	s.gone = append(s.gone, t)
+	return s.fails
+}
+
+func TestAdaptersForget(t *testing.T) {
+	shop := &sieve{net: plainShop()}
+	inBureau(t, shop, settings(), func(w *world, b *bureau) {
+		say := func(name, room string) {
+			w.receive(shop.net, bridge.MessageEvent{Room: bridge.RoomID(room), User: bridge.UserID(name), Msg: bridge.MsgID(room + name), Name: name, Text: "hi"})
+		}
+		say("a", "shop-a")
+		say("b", "shop-b")
+		id := func(name bridge.UserID) bridge.ContactID {
+			c, err := w.store.ContactOf(w.ctx, bridge.UserRef{Adapter: "shop", User: name})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return c.ID
+		}
+		if err := w.bridge.Forget(w.ctx, id("a")); err != nil {
+			t.Fatal(err)
+		}
+		links, err := w.store.LinksOf(w.ctx, id("a"))
+		if err != nil || len(links) != 1 {
+			t.Fatal(links, err)
+		}
+		want := bridge.Traces{Users: []bridge.UserID{"a"}, Rooms: []bridge.RoomID{"shop-a"}, Keys: []string{links[0].ID.String()}}
+		if got := fmt.Sprint(shop.gone); got != fmt.Sprint([]bridge.Traces{want}) {
+			t.Errorf("the shop forgets %s, want %v", got, want)
+		}
+		want.Users, want.Rooms = nil, []bridge.RoomID{"room-a"}
+		if got := fmt.Sprint(b.gone); got != fmt.Sprint([]bridge.Traces{want}) {
+			t.Errorf("the office forgets %s, want %v", got, want)
+		}
+		shop.fails = errors.New("disk full")
+		if err := w.bridge.Forget(w.ctx, id("b")); !errors.Is(err, shop.fails) || !strings.Contains(err.Error(), "make shop forget") || len(b.gone) != 2 {
+			t.Errorf("Forget = %v; the office was asked %d times", err, len(b.gone))
+		}
+		if err := w.bridge.Forget(w.ctx, 99); !errors.Is(err, bridge.ErrNotFound) {
+			t.Errorf("somebody unknown: %v", err)
+		}
 	})
 }

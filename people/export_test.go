@@ -102,6 +102,11 @@ func TestErase(t *testing.T) {
 	w := newTown(t)
 	shared, own := w.fill()
 	op := Operator("root")
+	w.stuck = errors.New("the disk is full")
+	if _, err := w.Erase(w.ctx, op, 1, w.forget); !errors.Is(err, w.stuck) {
+		t.Errorf("an adapter could not forget: %v", err)
+	}
+	w.stuck = nil
 	want := Stock{Contact: 1, Name: "王*小明*", Links: 2, Messages: page + 7, Files: 4, Bytes: 6 + 3 + 6, Waiting: 1}
 	if got, err := w.Stock(w.ctx, op, 1); err != nil || got != want {
 		t.Errorf("stock = %+v, %v, want %+v", got, err, want)
@@ -111,6 +116,9 @@ func TestErase(t *testing.T) {
 	}
 	if _, err := w.Stock(w.ctx, op, 1); !errors.Is(err, bridge.ErrNotFound) {
 		t.Errorf("still there: %v", err)
+	}
+	if want := []bridge.ContactID{1, 1}; !slices.Equal(w.forgot, want) {
+		t.Errorf("the adapters were made to forget %v, want %v", w.forgot, want)
 	}
 	if _, err := w.blobs.Open(own.Blob); !errors.Is(err, bridge.ErrNotFound) {
 		t.Errorf("the contact's own file: %v", err)
@@ -172,8 +180,8 @@ func TestOnlyOperatorsHaveAllOfAContact(t *testing.T) {
 			t.Errorf("export: %v, %d files", err, len(out))
 		}
 	}
-	if trail := w.trail(); len(trail) > 0 {
-		t.Errorf("audit = %q", trail)
+	if trail := w.trail(); len(trail) > 0 || len(w.forgot) > 0 {
+		t.Errorf("audit = %q, forgotten %v", trail, w.forgot)
 	}
 }
 

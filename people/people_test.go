@@ -75,6 +75,13 @@ type town struct {
 	blobs   *shelf
 	now     time.Time
 	members []bridge.Member
+	forgot  []bridge.ContactID
+	stuck   error // of adapters that cannot forget
+}
+
+func (w *town) forget(_ context.Context, id bridge.ContactID) error {
+	w.forgot = append(w.forgot, id)
+	return w.stuck
 }
 
 func newTown(t *testing.T) *town {

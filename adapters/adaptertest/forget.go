@@ -30,7 +30,7 @@ func checkForgetter(r *rig) {
 			}
 		}
 	}
-	r.flush(room, user) // whoever comes back is somebody new
+	r.flush(r.net.Room()) // and everything goes on
 }
 
 // openTwo opens the rooms of two customers, says something to the first, and returns what that one is known by.
@@ -53,6 +53,11 @@ func (r *rig) openTwo(o bridge.Opener, user bridge.UserID) (t bridge.Traces, kno
 	text := r.text()
 	r.say(gone, text)
 	r.shown(gone, text)
+	if a, ok := r.adapter.(bridge.Asker); ok {
+		q := bridge.Ask{ID: "ask-" + r.text(), Text: "将忘 wants to talk to you", Choices: []bridge.Choice{{ID: "accept", Label: "Accept"}}}
+		_, err := a.Ask(r.ctx(), gone, "key-"+q.ID, q)
+		r.must("ask", err)
+	}
 	t.Keys, known = []string{key}, []string{key, "将忘", text}
 	if gone != stays {
 		t.Rooms, known = []bridge.RoomID{gone}, append(known, string(gone))

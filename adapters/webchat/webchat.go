@@ -27,6 +27,8 @@ type Webchat struct {
 var (
 	_ bridge.Inviter = (*Webchat)(nil)
 	_ bridge.Paged   = (*Webchat)(nil)
+
+	_ bridge.Forgetter = (*Webchat)(nil)
 )
 
 func open(cfg Config, env bridge.Env) (*Webchat, error) {
@@ -67,6 +69,14 @@ func (c *Webchat) Run(ctx context.Context, in bridge.Inbox) error {
 // Invite is the address of a card's page.
 func (c *Webchat) Invite(_ context.Context, id bridge.CardID) (string, error) {
 	return c.env.Lobby.Company().URL + "/c/" + string(id), nil
+}
+
+// Forget ends the sessions of an erased customer, too: who comes back is somebody new.
+func (c *Webchat) Forget(ctx context.Context, t bridge.Traces) error {
+	if err := c.sessions.Forget(ctx, t.Users); err != nil {
+		return err
+	}
+	return c.Chat.Forget(ctx, t)
 }
 
 // who is the customer whose browser it is.

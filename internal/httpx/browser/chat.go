@@ -51,6 +51,8 @@ var (
 	_ bridge.Marker  = (*Chat)(nil)
 	_ bridge.Hinter  = (*Chat)(nil)
 	_ bridge.Asker   = (*Chat)(nil)
+
+	_ bridge.Forgetter = (*Chat)(nil)
 )
 
 // New makes a Chat.

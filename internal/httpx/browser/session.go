@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/hutong-im/hutong/bridge"
@@ -125,13 +126,23 @@ func (s *Sessions) End(w http.ResponseWriter, r *http.Request) error {
 
 // Sweep forgets what has ended of everything below the prefix that has an "ends" time.
 func Sweep(ctx context.Context, kv bridge.KV, prefix string, now time.Time) error {
+	return sweep(ctx, kv, prefix, func(v Session) bool { return !now.Before(v.Ends) })
+}
+
+// Forget ends the sessions of the users.
+func (s *Sessions) Forget(ctx context.Context, users []bridge.UserID) error {
+	return sweep(ctx, s.KV, sessionPrefix, func(v Session) bool { return slices.Contains(users, v.User) })
+}
+
+// sweep removes what over says is over, and what cannot be read.
+func sweep(ctx context.Context, kv bridge.KV, prefix string, over func(Session) bool) error {
 	for after := ""; ; {
 		keys, err := kv.List(ctx, prefix, after, 200)
 		if err != nil {
 			return fmt.Errorf("sweep %s: %w", prefix, err)
 		}
 		for _, k := range keys {
-			if err := sweepOne(ctx, kv, k, now); err != nil {
+			if err := sweepOne(ctx, kv, k, over); err != nil {
 				return fmt.Errorf("sweep %s: %w", prefix, err)
 			}
 			after = k
@@ -142,7 +153,7 @@ func Sweep(ctx context.Context, kv bridge.KV, prefix string, now time.Time) erro
 	}
 }
 
-func sweepOne(ctx context.Context, kv bridge.KV, key string, now time.Time) error {
+func sweepOne(ctx context.Context, kv bridge.KV, key string, over func(Session) bool) error {
 	raw, _, err := kv.Get(ctx, key)
 	if errors.Is(err, bridge.ErrNotFound) {
 		return nil
@@ -150,10 +161,8 @@ func sweepOne(ctx context.Context, kv bridge.KV, key string, now time.Time) erro
 	if err != nil {
 		return err
 	}
-	var v struct {
-		Ends time.Time `json:"ends"`
-	}
-	if json.Unmarshal(raw, &v) == nil && now.Before(v.Ends) {
+	var v Session
+	if json.Unmarshal(raw, &v) == nil && !over(v) {
 		return nil
 	}
 	return kv.Delete(ctx, key)

@@ -63,6 +63,14 @@ type marks struct {
 	Pinned map[bridge.RoomID]bool   `json:"pinned,omitempty"`
 }
 
+// forget drops a room; false when nothing was known of it.
+func (m *marks) forget(room bridge.RoomID) bool {
+	known := m.Pinned[room] || m.Read[room] != ""
+	delete(m.Read, room)
+	delete(m.Pinned, room)
+	return known
+}
+
 // read notes that the user has seen the line; false when they had before.
 func (m *marks) read(room bridge.RoomID, line string) bool {
 	if !laterID(line, m.Read[room]) {
@@ -146,4 +154,26 @@ func (c *Chat) dropAsk(ctx context.Context, room bridge.RoomID, match func(asked
 		*list = rest
 		return changed
 	})
+}
+
+// Forget removes what is kept of rooms and of who is in them.
+func (c *Chat) Forget(ctx context.Context, t bridge.Traces) error {
+	for _, u := range t.Users {
+		if err := c.env.State.Delete(ctx, c.marks.prefix+string(u)); err != nil {
+			return fmt.Errorf("forget the marks of %s: %w", u, err)
+		}
+	}
+	for _, r := range t.Rooms {
+		if err := c.env.State.Delete(ctx, c.asks.prefix+string(r)); err != nil {
+			return fmt.Errorf("forget the questions in %s: %w", r, err)
+		}
+		u, err := userOf(r)
+		if err != nil {
+			continue // a room of nobody has no marks
+		}
+		if err := c.marks.update(ctx, string(u), func(m *marks) bool { return m.forget(r) }); err != nil {
+			return err
+		}
+	}
+	return nil
 }
