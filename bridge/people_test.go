@@ -187,8 +187,15 @@ func TestAdaptersForget(t *testing.T) {
 		if got := fmt.Sprint(b.gone); got != fmt.Sprint([]bridge.Traces{want}) {
 			t.Errorf("the office forgets %s, want %v", got, want)
 		}
+		w.receive(shop.net, bridge.MessageEvent{Room: "shop-c", User: "c", Msg: "1", Name: "a", Text: "hi"}) // shown in the same room
+		if err := w.bridge.Forget(w.ctx, id("a")); err != nil {
+			t.Fatal(err)
+		}
+		if last := b.gone[len(b.gone)-1]; last.Rooms != nil || !slices.Equal(last.Keys, want.Keys) {
+			t.Errorf("the office forgets a room that is not theirs alone: %v", last)
+		}
 		shop.fails = errors.New("disk full")
-		if err := w.bridge.Forget(w.ctx, id("b")); !errors.Is(err, shop.fails) || !strings.Contains(err.Error(), "make shop forget") || len(b.gone) != 2 {
+		if err := w.bridge.Forget(w.ctx, id("b")); !errors.Is(err, shop.fails) || !strings.Contains(err.Error(), "make shop forget") || len(b.gone) != 3 {
 			t.Errorf("Forget = %v; the office was asked %d times", err, len(b.gone))
 		}
 		if err := w.bridge.Forget(w.ctx, 99); !errors.Is(err, bridge.ErrNotFound) {

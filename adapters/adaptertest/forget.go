@@ -48,8 +48,8 @@ func (r *rig) openTwo(o bridge.Opener, user bridge.UserID) (t bridge.Traces, kno
 		}
 		return room, wish.Key
 	}
-	gone, key := open("将忘")
 	stays, _ := open("张三")
+	gone, key := open("将忘")
 	text := r.text()
 	r.say(gone, text)
 	r.shown(gone, text)

@@ -179,6 +179,7 @@ var _ interface {
 	bridge.Asker
 	bridge.Fetcher
 	bridge.Finder
+	bridge.Forgetter
 	bridge.Prober
 	bridge.Warner
 	bridge.Hooked

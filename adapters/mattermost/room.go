@@ -245,6 +245,9 @@ func (a *adapter) Update(ctx context.Context, id bridge.RoomID, o bridge.Opening
 
 // furnish brings title and members up to date, all of them or those who are new, and keeps what must be kept.
 func (a *adapter) furnish(ctx context.Context, r *room, rec record, all bool) error {
+	if rec.Direct && r.root == "" { // it shows many
+		rec.Title, rec.Label, rec.Base = "", "", ""
+	}
 	old := a.snapshot(r).record
 	if !all && old.Title == rec.Title && old.Label == rec.Label && slices.Equal(old.Members, rec.Members) {
 		return nil
@@ -350,85 +353,28 @@ func (a *adapter) revive(ctx context.Context, s *site, r *room) (*room, error) {
 	return next, bridge.Keep(ctx, a.env.State, roomKey(id), a.snapshot(first).record)
 }
 
-// card is the pinned post that shows what is known of a link's contact.
-type card struct{ post, text string }
-
-// show brings the card of a link up to date, in place; a thread begins with it.
-func (a *adapter) show(ctx context.Context, at place, o bridge.Opening, thread bool) (string, error) {
-	base, text := a.keyed(o.Key), a.cardText(o, thread)
-	var c card
-	a.locked(func() { c = a.cards[base] })
-	if c.post == "" || at.root != "" && c.post != at.root {
-		c = card{post: at.root}
-	}
-	if c.post == "" {
-		s, err := a.known(ctx)
+// Forget removes what is kept of rooms and of the accounts that spoke in them.
+func (a *adapter) Forget(ctx context.Context, t bridge.Traces) error {
+	for _, id := range t.Rooms {
+		r, err := a.where(ctx, id)
 		if err != nil {
-			return "", err
+			return err
 		}
-		pinned, err := told(a.api.GetPinnedPosts(ctx, at.channel, ""))
-		if err != nil {
-			return "", err
-		}
-		for _, p := range pinned.Posts {
-			if p.UserId == s.me.Id && p.GetProp(propCard) == base {
-				c = card{p.Id, p.Message}
+		for _, key := range []string{roomKey(r.name()), roomKey(id), ghostKey(id)} {
+			if err := a.env.State.Delete(ctx, key); err != nil {
+				return fmt.Errorf("forget %s: %w", key, err)
 			}
 		}
+		a.locked(func() {
+			delete(a.rooms, r.name())
+			delete(a.rooms, id)
+			delete(a.ghosts, id)
+		})
 	}
-	if c.post != "" && c.text != text {
-		_, err := told(a.api.PatchPost(ctx, c.post, &model.PostPatch{Message: &text}))
-		if refused(err, http.StatusForbidden, http.StatusNotFound, http.StatusBadRequest) && at.root == "" {
-			c = card{} // somebody has deleted it
-		} else if err != nil {
-			return "", err
+	a.locked(func() {
+		for _, key := range t.Keys {
+			delete(a.cards, a.keyed(key))
 		}
-	}
-	if c.post == "" {
-		post, err := a.pin(ctx, at, base, text)
-		if err != nil {
-			return "", err
-		}
-		c.post = post
-	}
-	c.text = text
-	a.locked(func() { a.cards[base] = c })
-	return c.post, nil
-}
-
-// pin makes a card.
-func (a *adapter) pin(ctx context.Context, at place, base, text string) (string, error) {
-	p := &model.Post{ChannelId: at.channel, RootId: at.root, Message: text, IsPinned: true}
-	p.AddProp(propCard, base)
-	made, err := told(a.api.CreatePost(ctx, p))
-	if err != nil {
-		return "", err
-	}
-	return made.Id, nil
-}
-
-// cardText is who the customer is, what the member has noted, and what the customer's network allows now.
-func (a *adapter) cardText(o bridge.Opening, thread bool) string {
-	w := a.words()
-	lines := []string{"**" + bridge.EscapeMarkdown(o.Label.Text) + "**"}
-	add := func(name, value string) {
-		if value != "" {
-			lines = append(lines, name+bridge.EscapeMarkdown(value))
-		}
-	}
-	add(w.remark, o.Remark)
-	add(w.tags, strings.Join(o.Tags, ", "))
-	add(w.hello, clip(o.Hello, 200))
-	if !o.Since.IsZero() {
-		zone := a.env.Lobby.Company().Zone
-		if zone == nil {
-			zone = time.UTC
-		}
-		add(w.since, o.Since.In(zone).Format("2006-01-02"))
-	}
-	add(w.window, o.Window)
-	if thread {
-		lines = append(lines, "_"+w.here+"_")
-	}
-	return harmless(strings.Join(lines, "\n"))
+	})
+	return nil
 }

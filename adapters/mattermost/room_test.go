@@ -135,8 +135,14 @@ func TestArchivedChannel(t *testing.T) {
 				o.open()
 				o.run()
 			}
-			if again := o.opened(); restores && again != room {
-				t.Errorf("opened again, it is %s, not %s", again, room)
+			if restores && o.opened() != room {
+				t.Errorf("opened again, it is not %s", room)
+			}
+			if err := o.Forget(t.Context(), bridge.Traces{Rooms: []bridge.RoomID{room}}); err != nil {
+				t.Fatal(err)
+			}
+			if left, err := o.state.List(t.Context(), "room/", "", 10); err != nil || len(left) > 0 {
+				t.Errorf("after forgetting there is %q, %v", left, err)
 			}
 		})
 	}
