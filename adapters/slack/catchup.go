@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/hutong-im/hutong/bridge"
@@ -19,32 +18,10 @@ const (
 	pace       = 1200 * time.Millisecond
 )
 
-// remember reads how far each place was heard.
-func (s *session) remember(ctx context.Context) error {
-	const all = 1 << 20
-	keys, err := s.a.env.State.List(ctx, readKey(""), "", all)
-	if err != nil {
-		return fmt.Errorf("list the positions: %w", err)
-	}
-	for _, k := range keys {
-		var at string
-		if _, err := bridge.Load(ctx, s.a.env.State, k, &at); err != nil {
-			return err
-		}
-		if place := strings.TrimPrefix(k, readKey("")); s.read[place] == 0 {
-			s.read[place] = micros(at)
-		}
-	}
-	return nil
-}
-
 // connected makes every place one to catch up with, those that were spoken in last first; then every member's account.
 func (s *session) connected() {
-	if err := s.remember(s.ctx); err != nil { // rooms may have been opened meanwhile
-		s.a.env.Log.Warn("not all positions could be read", "err", err)
-	}
 	s.swept = s.a.env.Now()
-	s.stale = slices.SortedFunc(maps.Keys(s.read), func(a, b string) int { return int(s.read[a]/1e6 - s.read[b]/1e6) })
+	s.stale = s.a.positions.places()
 	s.burst = burstLooks
 	s.accounts = nil
 	for _, m := range s.a.env.Lobby.Members() {
@@ -56,21 +33,9 @@ func (s *session) connected() {
 
 // keep makes the positions durable.
 func (s *session) keep(ctx context.Context) {
-	for place := range s.dirty {
-		if err := s.keepOne(ctx, place); err != nil {
-			s.a.env.Log.Debug("a position could not be kept", "place", place, "err", err)
-			return
-		}
+	if err := s.a.positions.keep(ctx); err != nil {
+		s.a.env.Log.Warn("how far was heard could not be kept; trying again", "err", err)
 	}
-}
-
-func (s *session) keepOne(ctx context.Context, place string) error {
-	delete(s.dirty, place)
-	err := bridge.Keep(ctx, s.a.env.State, readKey(place), stampOf(s.read[place]))
-	if err != nil {
-		s.dirty[place] = true
-	}
-	return err
 }
 
 // behind reports whether there is something to look at.
@@ -147,7 +112,10 @@ type sight struct {
 // before. What the gateway has already, it knows.
 func (s *session) catchUp(place string) error {
 	channel, thread := split(place)
-	since := s.read[place]
+	since, known := s.a.positions.of(place)
+	if !known {
+		return nil // it was forgotten
+	}
 	v := &sight{shown: map[string]*message{}, from: since - recallable.Microseconds()}
 	if err := s.see(channel, thread, since, v); err != nil {
 		return err
@@ -164,9 +132,7 @@ func (s *session) catchUp(place string) error {
 		if err != nil {
 			return err
 		}
-		if m.at > s.read[place] {
-			s.read[place], s.dirty[place] = m.at, true
-		}
+		s.a.positions.advance(place, m.at)
 	}
 	return s.compare(place, v)
 }

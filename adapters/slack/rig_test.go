@@ -207,6 +207,16 @@ func (r *rig) texts() []string {
 	return out
 }
 
+// said is the message with the text.
+func (r *rig) said(text string) (found bridge.MessageEvent) {
+	for _, e := range r.all() {
+		if m, ok := e.(bridge.MessageEvent); ok && m.Text == text {
+			found = m
+		}
+	}
+	return found
+}
+
 func (r *rig) wants(texts ...string) {
 	r.Helper()
 	r.until("heard "+strings.Join(texts, ", "), func() bool { return slices.Equal(r.texts(), texts) })

@@ -138,7 +138,7 @@ func (a *adapter) settle(ctx context.Context, room bridge.RoomID, r *record) (br
 		err = bridge.Keep(ctx, a.env.State, homeKey(r.Place), room)
 	}
 	if err == nil {
-		err = a.keepFirst(ctx, readKey(r.Place), r.Card) // from its first post on
+		err = a.positions.begin(ctx, r.Place, micros(r.Card)) // from its first post on
 	}
 	return room, err
 }

@@ -149,7 +149,7 @@ func TestThreadFollowsOwner(t *testing.T) {
 	}
 	r.member(ch, next, "hi", root)
 	r.wants("hi")
-	if e, _ := last[bridge.MessageEvent](r); e.Room != room {
+	if e := r.said("hi"); e.Room != room {
 		t.Errorf("heard in %q, want %q", e.Room, room)
 	}
 }
@@ -211,7 +211,7 @@ func TestArchivedChannel(t *testing.T) {
 	}
 	r.member(next, user, "to the customer", "")
 	r.wants("to the customer")
-	if e, _ := r.all()[len(r.all())-1].(bridge.MessageEvent); e.Room != room {
+	if e := r.said("to the customer"); e.Room != room {
 		t.Errorf("heard in %q, want %q", e.Room, room)
 	}
 	if again, err := r.core.Open(t.Context(), opening(user)); err != nil || again != room {

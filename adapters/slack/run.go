@@ -25,13 +25,11 @@ type session struct {
 	work  chan job
 	names map[string]string // of users, by id
 
-	read     map[string]int64 // up to where each place was heard, in µs
-	dirty    map[string]bool  // whose position is not kept yet
-	stale    []string         // places that may have gone on unheard, the one to look at next is last
-	accounts []string         // members who may have been deactivated unheard
-	burst    int              // how many looks may be taken before pacing begins
-	swept    time.Time        // when that began last
-	over     error            // why Run ends
+	stale    []string  // places that may have gone on unheard, the one to look at next is last
+	accounts []string  // members who may have been deactivated unheard
+	burst    int       // how many looks may be taken before pacing begins
+	swept    time.Time // when that began last
+	over     error     // why Run ends
 }
 
 // job is news that wait for an answer.
@@ -44,15 +42,15 @@ type job struct {
 // sweepEvery is how often all places are looked at where there is no connection whose loss would be noticed.
 const sweepEvery = time.Hour
 
-// How often positions are kept; what was heard since comes twice after a crash, and is known by its id.
+// keepEvery is how often positions are kept.
 const keepEvery = 2 * time.Second
 
 // Run hears until ctx ends.
 func (a *adapter) Run(ctx context.Context, in bridge.Inbox) error {
-	s := &session{a: a, in: in, work: make(chan job), names: map[string]string{}, read: map[string]int64{}, dirty: map[string]bool{}}
+	s := &session{a: a, in: in, work: make(chan job), names: map[string]string{}}
 	var err error
 	if s.me, err = a.identify(ctx); err == nil {
-		err = s.remember(ctx)
+		err = a.positions.load(ctx)
 	}
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -230,9 +228,8 @@ func (s *session) event(e *event) error {
 	}
 	place, note := s.place(e.Channel, m)
 	at := micros(e.TS)
-	if _, known := s.read[place]; !known && note == "" && at > 0 {
-		s.read[place] = at - 1
-		if err := s.keepOne(s.ctx, place); err != nil {
+	if note == "" && at > 0 {
+		if err := s.a.positions.begin(s.ctx, place, at-1); err != nil {
 			return err
 		}
 	}
@@ -250,8 +247,8 @@ func (s *session) event(e *event) error {
 	switch fresh := !slices.Contains(s.stale, place); {
 	case err != nil && fresh && s.a.cfg.AppToken.IsZero():
 		s.stale = append(s.stale, place) // Slack calls three times more; then only looking back helps
-	case err == nil && fresh && at > s.read[place] && !changed:
-		s.read[place], s.dirty[place] = at, true
+	case err == nil && fresh && !changed:
+		s.a.positions.advance(place, at)
 	}
 	return err
 }

@@ -25,12 +25,13 @@ import (
 
 // adapter is one app in one workspace.
 type adapter struct {
-	cfg     Config
-	env     bridge.Env
-	host    string           // that the token may go to
-	socket  *slackapi.Client // for Socket Mode
-	emoji   emojis
-	session atomic.Pointer[session] // while Run runs
+	cfg       Config
+	env       bridge.Env
+	host      string           // that the token may go to
+	socket    *slackapi.Client // for Socket Mode
+	emoji     emojis
+	session   atomic.Pointer[session] // while Run runs
+	positions *positions
 
 	mu       sync.Mutex
 	rest     map[string]time.Time // of methods: until when Slack wants no more calls
@@ -42,19 +43,20 @@ type adapter struct {
 type hooked struct{ *adapter }
 
 var (
-	_ bridge.Editor  = (*adapter)(nil)
-	_ bridge.Deleter = (*adapter)(nil)
-	_ bridge.Reactor = (*adapter)(nil)
-	_ bridge.Marker  = (*adapter)(nil)
-	_ bridge.Opener  = (*adapter)(nil)
-	_ bridge.Updater = (*adapter)(nil)
-	_ bridge.Hinter  = (*adapter)(nil)
-	_ bridge.Asker   = (*adapter)(nil)
-	_ bridge.Fetcher = (*adapter)(nil)
-	_ bridge.Finder  = (*adapter)(nil)
-	_ bridge.Prober  = (*adapter)(nil)
-	_ bridge.Warner  = (*adapter)(nil)
-	_ bridge.Hooked  = (*hooked)(nil)
+	_ bridge.Editor    = (*adapter)(nil)
+	_ bridge.Deleter   = (*adapter)(nil)
+	_ bridge.Reactor   = (*adapter)(nil)
+	_ bridge.Marker    = (*adapter)(nil)
+	_ bridge.Opener    = (*adapter)(nil)
+	_ bridge.Updater   = (*adapter)(nil)
+	_ bridge.Hinter    = (*adapter)(nil)
+	_ bridge.Asker     = (*adapter)(nil)
+	_ bridge.Fetcher   = (*adapter)(nil)
+	_ bridge.Finder    = (*adapter)(nil)
+	_ bridge.Prober    = (*adapter)(nil)
+	_ bridge.Warner    = (*adapter)(nil)
+	_ bridge.Forgetter = (*adapter)(nil)
+	_ bridge.Hooked    = (*hooked)(nil)
 )
 
 func newAdapter(c *Config, env bridge.Env) (*adapter, error) {
@@ -63,7 +65,7 @@ func newAdapter(c *Config, env bridge.Env) (*adapter, error) {
 		return nil, bridge.Problem("api_url", "must be like https://slack.com/api/")
 	}
 	a := &adapter{
-		cfg: *c, env: env, host: u.Host, emoji: readEmojis(),
+		cfg: *c, env: env, host: u.Host, emoji: readEmojis(), positions: newPositions(env.State),
 		rest: map[string]time.Time{}, warnings: map[string]string{}, homes: map[bridge.UserID]bool{},
 	}
 	a.cfg.APIURL = strings.TrimSuffix(c.APIURL, "/") + "/"
@@ -301,13 +303,13 @@ func (a *adapter) trusted(u *url.URL) bool {
 }
 
 // keepFirst makes durable what stands under the key, unless something does already.
-func (a *adapter) keepFirst(ctx context.Context, key string, v any) error {
+func keepFirst(ctx context.Context, kv bridge.KV, key string, v any) error {
 	b, err := json.Marshal(v)
 	if err == nil {
-		_, err = a.env.State.Put(ctx, key, b, 0)
+		_, err = kv.Put(ctx, key, b, 0)
 	}
 	if err != nil && !errors.Is(err, bridge.ErrStale) {
-		return fmt.Errorf("keep %s: %w", key, err)
+		return fmt.Errorf("keep the state: %w", err)
 	}
 	return nil
 }
@@ -318,7 +320,7 @@ func (a *adapter) signer(ctx context.Context) (httpx.Signer, error) {
 	s := httpx.Signer{Window: buttonsLast}
 	known, err := bridge.Load(ctx, a.env.State, "sign", &s.Key)
 	if err == nil && !known {
-		err = a.keepFirst(ctx, "sign", []byte(rand.Text()))
+		err = keepFirst(ctx, a.env.State, "sign", []byte(rand.Text()))
 		if err == nil {
 			_, err = bridge.Load(ctx, a.env.State, "sign", &s.Key)
 		}

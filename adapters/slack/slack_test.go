@@ -25,7 +25,7 @@ func quietSession(t testing.TB) *session {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &session{a: a, me: &identity{UserID: botUser, BotID: botID}, names: map[string]string{}, read: map[string]int64{}, dirty: map[string]bool{}, ctx: t.Context(), in: &rig{known: map[bridge.MsgRef]bool{}}}
+	return &session{a: a, me: &identity{UserID: botUser, BotID: botID}, names: map[string]string{}, ctx: t.Context(), in: &rig{known: map[bridge.MsgRef]bool{}}}
 }
 
 // deaf reaches nobody.
