@@ -277,6 +277,23 @@ func TestLosses(t *testing.T) {
 			o.cut()
 			o.says(room, o.id("lilei"), "missed")
 		}, true},
+		"something is said while the connection is resumed": {func(o *office, room string) {
+			over, before := make(chan struct{}), o.count(listing)
+			o.server.mu.Lock()
+			o.gap = func() {
+				defer close(over)
+				for range 50 { // a gateway that read now would read too early
+					if o.count(listing) != before {
+						break
+					}
+					pause(o.t.Context(), 10*time.Millisecond)
+				}
+				o.says(room, o.id("lilei"), "missed")
+			}
+			o.server.mu.Unlock()
+			o.cut()
+			<-over
+		}, true},
 		"the server is restarted": {func(o *office, room string) {
 			o.restart()
 			o.says(room, o.id("lilei"), "missed")

@@ -94,11 +94,6 @@ func (a *adapter) listen(ctx context.Context, in bridge.Inbox) error {
 		_ = conn.CloseNow()
 		beside.Wait()
 	}()
-	if a.wake.connection != "" { // what was said while nobody was connected comes before what the connection brings
-		if err := a.catchUp(ctx, in); err != nil {
-			return err
-		}
-	}
 	worked := false
 	for limit := helloWait; ; limit = silence {
 		f, err := read(ctx, conn, limit)
@@ -112,12 +107,24 @@ func (a *adapter) listen(ctx context.Context, in bridge.Inbox) error {
 		if f.SeqReply != 0 && f.Status != model.StatusOk {
 			return bridge.Login(errors.New("listen: the server refuses the token: make a new one and put it into the config"))
 		}
+		if !worked && a.resumed(&f) {
+			if err := a.catchUp(ctx, in); err != nil {
+				return err
+			}
+		}
 		// An answer proves nothing to a new connection, which begins with hello.
 		worked = worked || f.SeqReply == 0 || a.wake.connection != ""
 		if err := a.frame(ctx, in, &f); err != nil {
 			return err
 		}
 	}
+}
+
+// resumed reports whether the first frame of a connection shows that an earlier one goes on. Then what was said in
+// between is read back, and no sooner: the server drops events, without a gap in their numbers, from when it stops to count the
+// old connection until it counts the new one (checkConn and register in web_hub.go), which is after it let this one in.
+func (a *adapter) resumed(f *frame) bool {
+	return a.wake.connection != "" && (f.Event != model.WebsocketEventHello || f.Data.ConnectionID == a.wake.connection)
 }
 
 // dial connects, and asks for what was missed since the last connection, if the server still knows it.

@@ -57,6 +57,7 @@ func (s *server) websocket(w http.ResponseWriter, r *http.Request) {
 		}
 		return
 	}
+	s.mind(r)
 	c, next := s.connect(r, cancel)
 	go s.answer(ctx, cancel, ws)
 	for {
@@ -81,6 +82,23 @@ func (s *server) websocket(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
+}
+
+// mind is what happens while a connection is resumed. The server has let it in, counts the old one no more and does
+// not count the new one yet: between them, web_hub.go drops events without using a number.
+func (s *server) mind(r *http.Request) {
+	s.mu.Lock()
+	gap := s.gap
+	if gap == nil || s.conns[r.URL.Query().Get("connection_id")] == nil {
+		s.mu.Unlock()
+		return
+	}
+	s.gap, s.between = nil, true
+	s.mu.Unlock()
+	gap()
+	s.mu.Lock()
+	s.between = false
+	s.mu.Unlock()
 }
 
 // connect resumes a connection, or makes one that says hello.

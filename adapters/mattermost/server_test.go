@@ -59,6 +59,8 @@ type server struct {
 	restores bool
 	maxFile  int64
 	drop     func(event string, post *model.Post) bool // an event that is lost though its number is used
+	gap      func()                                    // what happens while the next connection is resumed
+	between  bool                                      // it happens now
 }
 
 type channel struct {

@@ -444,6 +444,9 @@ func (s *server) tell(c *channel, event model.WebsocketEventType, data map[strin
 		}
 		data["post"] = string(b)
 	}
+	if s.between {
+		return
+	}
 	lost := s.drop != nil && s.drop(string(event), p)
 	for _, conn := range s.conns {
 		conn.add(event, data, c.Id, lost)
