@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"strconv"
 	"strings"
 
@@ -98,30 +99,33 @@ func (a *adapter) Hint(ctx context.Context, room bridge.RoomID, user bridge.User
 	if err != nil {
 		return err
 	}
-	f, err := a.question(ctx, room, q)
-	if err != nil {
+	here := fields{"channel": channel, "thread_ts": thread, "user": string(user)}
+	err = a.hint(ctx, "chat.postEphemeral", here, room, q)
+	if !is(err, "user_not_in_channel", "channel_not_found", "not_in_channel", "is_archived") {
 		return err
 	}
-	f["channel"], f["thread_ts"], f["user"] = channel, thread, string(user)
-	err = a.call(ctx, "chat.postEphemeral", f, nil)
-	if is(err, "invalid_blocks") && q.Picture != "" { // Slack could not load it: its address must do
-		q.Text, q.Picture = q.Text+"\n"+q.Picture, ""
-		return a.Hint(ctx, room, user, q)
-	}
-	if !is(err, "user_not_in_channel", "channel_not_found", "not_in_channel", "is_archived") {
+	chat, err := a.direct(ctx, []bridge.UserID{user})
+	if err != nil {
 		return err
 	}
 	if r.Key != "" {
 		q.Text = r.Label.Text + "\n" + q.Text
 	}
-	if f, err = a.question(ctx, room, q); err != nil {
+	return a.hint(ctx, "chat.postMessage", fields{"channel": chat, "metadata": stamp("hint")}, room, q)
+}
+
+func (a *adapter) hint(ctx context.Context, method string, to fields, room bridge.RoomID, q bridge.Ask) error {
+	f, err := a.question(ctx, room, q)
+	if err != nil {
 		return err
 	}
-	if f["channel"], err = a.direct(ctx, []bridge.UserID{user}); err != nil {
-		return err
+	maps.Copy(f, to)
+	err = a.call(ctx, method, f, nil)
+	if is(err, "invalid_blocks") && q.Picture != "" { // Slack could not load it: its address must do
+		q.Text, q.Picture = q.Text+"\n"+q.Picture, ""
+		return a.hint(ctx, method, to, room, q)
 	}
-	f["metadata"] = stamp("hint")
-	return a.call(ctx, "chat.postMessage", f, nil)
+	return err
 }
 
 // showHome publishes a member's App Home, and again when something changes.

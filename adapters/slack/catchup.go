@@ -275,13 +275,21 @@ func (a *adapter) Find(ctx context.Context, room bridge.RoomID, key string) ([]b
 	return []bridge.MsgID{bridge.MsgID(ts)}, nil
 }
 
-// findPages bounds a search, at pageSize messages each: a message whose answer was lost is among the newest.
-const findPages = 10
+// A message whose answer was lost is among the newest findPages pages of a channel; a thread, which Slack reads from its
+// beginning, is searched from findSince ago on.
+const (
+	findPages = 10
+	findSince = 7 * 24 * time.Hour
+)
 
+// find looks for the message of the gateway that bears the key; "" if there is none.
 func (a *adapter) find(ctx context.Context, channel, thread, key string) (string, error) {
-	cursor := ""
+	oldest, cursor := int64(0), ""
+	if thread != "" {
+		oldest = a.env.Now().Add(-findSince).UnixMicro()
+	}
 	for range findPages {
-		page, next, err := a.page(ctx, channel, thread, 0, cursor)
+		page, next, err := a.page(ctx, channel, thread, oldest, cursor)
 		if err != nil {
 			return "", err
 		}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/hutong-im/hutong/bridge"
 )
@@ -242,6 +243,29 @@ func TestCatchUpLimited(t *testing.T) {
 	w.busy["conversations.history"] = 0
 	w.mu.Unlock()
 	r.wants("elsewhere", "before", "now")
+}
+
+// What was sent is found in a thread that is longer than a search.
+func TestFindInLongThread(t *testing.T) {
+	w := newWorkspace(t, roomsThread, false)
+	room, user := w.Room()
+	r := newRig(t, w)
+	_, thread := split(string(room))
+	ch := w.channel(room)
+	const many = 60 // the workspace gives five at a time
+	old := time.Now().Add(-findSince - time.Hour).UnixMicro()
+	for i := range int64(many) {
+		ch.msgs = append(ch.msgs, obj{"type": "message", "user": string(user), "text": "old", "ts": stampOf(old + i), "thread_ts": thread})
+	}
+	ids, err := r.a.Send(t.Context(), room, bridge.Draft{Key: "k", Text: "new"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for key, want := range map[string][]bridge.MsgID{"k": ids, "another": nil} {
+		if found, err := r.core.Find(t.Context(), room, key); err != nil || !slices.Equal(found, want) {
+			t.Errorf("%s: found %q, want %q: %v", key, found, want, err)
+		}
+	}
 }
 
 // A place whose history cannot be read keeps no other from being caught up with.

@@ -286,8 +286,10 @@ func (s *session) openForm(trigger, user, word, text string, room bridge.RoomID)
 		return false, fmt.Errorf("list the rooms: %w", err)
 	}
 	var blocks, options []fields
-	for _, r := range rooms[:min(len(rooms), maxOptions)] {
-		options = append(options, fields{"text": plainText(r.Other.Text, maxLabel), "value": string(r.Room)})
+	for i, r := range rooms {
+		if i < maxOptions {
+			options = append(options, fields{"text": plainText(r.Other.Text, maxLabel), "value": string(r.Room)})
+		}
 		if r.Room == room && word == "remark" && text == "" {
 			text = r.Remark
 		}

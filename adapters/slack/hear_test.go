@@ -2,6 +2,7 @@ package slack
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -204,7 +205,10 @@ func TestForms(t *testing.T) {
 			c.tell(w, ch, string(user))
 			w.mu.Unlock()
 			r.wants(c.bare) // nobody to choose from: the gateway says what is missing
-			r.lobby.rooms = []bridge.RoomView{{Room: room, Other: bridge.Label{Text: "王小明"}, Remark: "Mr Tea"}}
+			for i := range maxOptions { // the list cannot show all
+				r.lobby.rooms = append(r.lobby.rooms, bridge.RoomView{Room: bridge.RoomID(fmt.Sprint("C", i)), Other: bridge.Label{Text: "李娜"}})
+			}
+			r.lobby.rooms = append(r.lobby.rooms, bridge.RoomView{Room: room, Other: bridge.Label{Text: "王小明"}, Remark: "Mr Tea"})
 			w.mu.Lock()
 			c.tell(w, ch, string(user))
 			w.mu.Unlock()

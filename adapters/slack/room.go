@@ -87,27 +87,24 @@ func (a *adapter) Update(ctx context.Context, room bridge.RoomID, o bridge.Openi
 // furnish makes what is not there yet, and brings the rest up to date: the channel, its members, its topic, the pinned
 // card. A channel is kept as soon as it is there, so that whatever goes wrong from then on is made good in it.
 func (a *adapter) furnish(ctx context.Context, room bridge.RoomID, r *record, o bridge.Opening) (bridge.RoomID, error) {
-	if a.cfg.Rooms == roomsThread && r.Place != "" && !slices.Equal(r.Members, o.Members) {
+	threads := a.cfg.Rooms == roomsThread
+	if threads && r.Place != "" && !slices.Equal(r.Members, o.Members) {
 		r.Place, r.Card = "", ""
 	}
 	r.Opening = o
-	before := *r
 	channel, _ := split(r.Place)
 	var err error
 	switch {
-	case a.cfg.Rooms == roomsThread && channel == "":
+	case channel != "":
+	case threads:
 		channel, err = a.direct(ctx, o.Members)
-	case a.cfg.Rooms == roomsThread:
-	case channel == "":
-		if channel, err = a.channel(ctx, r); err != nil {
-			return "", err
-		}
-		r.Place = channel
-		if room, err = a.settle(ctx, room, r); err != nil {
-			return "", err
-		}
-		fallthrough
 	default:
+		if channel, err = a.channel(ctx, r); err == nil {
+			r.Place = channel
+			room, err = a.settle(ctx, room, r)
+		}
+	}
+	if err == nil && !threads {
 		err = a.invite(ctx, channel, r)
 	}
 	if err == nil {
@@ -116,11 +113,8 @@ func (a *adapter) furnish(ctx context.Context, room bridge.RoomID, r *record, o 
 	if err != nil {
 		return "", err
 	}
-	if a.cfg.Rooms == roomsThread {
+	if threads {
 		r.Place = channel + ":" + r.Card
-	}
-	if r.Text == before.Text && r.Place == before.Place && slices.Equal(r.In, before.In) {
-		return room, nil
 	}
 	return a.settle(ctx, room, r)
 }
@@ -254,48 +248,62 @@ func (a *adapter) describes(r *record) string {
 // maxTopic is the limit of topics, in characters; a sign may be escaped into five.
 const maxTopic = 250
 
-// card posts and pins who the contact is, or brings the post up to date. One that somebody deleted is posted again. The
-// topic is set once, before it: each change posts a line into the channel.
+// card posts and pins who the contact is, or brings the post up to date. One that somebody deleted is posted again.
 func (a *adapter) card(ctx context.Context, channel string, r *record) error {
 	text := a.describes(r)
+	if r.Card != "" && text == r.Text {
+		return nil
+	}
+	update := func(card string) error {
+		return a.call(ctx, "chat.update", fields{"channel": channel, "ts": card, "text": text}, nil)
+	}
 	if r.Card != "" {
-		if text == r.Text {
-			return nil
-		}
-		err := a.call(ctx, "chat.update", fields{"channel": channel, "ts": r.Card, "text": text}, nil)
-		if !is(err, "message_not_found") {
+		if err := update(r.Card); !is(err, "message_not_found") {
 			r.Text = text
 			return err
 		}
 	}
 	key := "card-" + r.Key
-	found, err := a.find(ctx, channel, "", key)
+	card, err := a.find(ctx, channel, "", key)
+	switch {
+	case err != nil:
+	case card != "": // the answer was lost, or the room was here before
+		err = update(card)
+	default:
+		card, err = a.postCard(ctx, channel, key, text, r)
+	}
 	if err != nil {
 		return err
 	}
-	if found == "" && r.Card == "" && a.cfg.Rooms == roomsChannel {
-		err := a.call(ctx, "conversations.setTopic", fields{"channel": channel, "topic": escape(cut(r.Label.Text, maxTopic/5))}, nil)
-		if err != nil {
-			return err
+	r.Card, r.Text = card, text
+	return a.pin(ctx, channel, card)
+}
+
+// postCard posts the card. The topic is set once, before the first: each change posts a line into the channel.
+func (a *adapter) postCard(ctx context.Context, channel, key, text string, r *record) (string, error) {
+	if r.Card == "" && a.cfg.Rooms == roomsChannel {
+		topic := escape(cut(r.Label.Text, maxTopic/5))
+		if err := a.call(ctx, "conversations.setTopic", fields{"channel": channel, "topic": topic}, nil); err != nil {
+			return "", err
 		}
 	}
-	if found == "" {
-		var got message
-		err := a.call(ctx, "chat.postMessage", fields{
-			"channel": channel, "text": text, "metadata": stamp(key), "unfurl_links": false, "unfurl_media": false,
-		}, &got)
-		if err != nil {
-			return err
-		}
-		found = got.TS
-	}
-	r.Card, r.Text = found, text
-	err = a.call(ctx, "pins.add", fields{"channel": channel, "timestamp": found}, nil)
-	if bridge.Judge(err).Verdict != bridge.VerdictPermanent {
-		return err
-	}
-	if !is(err, "already_pinned") {
+	var got message
+	err := a.call(ctx, "chat.postMessage", fields{
+		"channel": channel, "text": text, "metadata": stamp(key), "unfurl_links": false, "unfurl_media": false,
+	}, &got)
+	return got.TS, err
+}
+
+// pin pins a card. That it may not is only a warning.
+func (a *adapter) pin(ctx context.Context, channel, card string) error {
+	err := a.call(ctx, "pins.add", fields{"channel": channel, "timestamp": card}, nil)
+	switch {
+	case err == nil || is(err, "already_pinned"):
+		a.warn("pins", "")
+	case bridge.Judge(err).Verdict == bridge.VerdictPermanent:
 		a.warn("pins", "contacts' cards cannot be pinned: "+err.Error())
+	default:
+		return err
 	}
 	return nil
 }

@@ -152,6 +152,13 @@ func TestThreadFollowsOwner(t *testing.T) {
 	if e := r.said("hi"); e.Room != room {
 		t.Errorf("heard in %q, want %q", e.Room, room)
 	}
+	o.Members, o.Remark = []bridge.UserID{user}, "came back"
+	if err := r.core.Update(t.Context(), room, o); err != nil || r.record(room).Place != string(room) {
+		t.Fatalf("%v: back with the first owner the thread is %q, want %q", err, r.record(room).Place, room)
+	}
+	if got := w.View(room).Board; !strings.Contains(got, "came back") {
+		t.Errorf("the card is an old one: %q", got)
+	}
 }
 
 // A method that is limited is not called before its time, whatever the room; the others are.

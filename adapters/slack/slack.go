@@ -27,7 +27,7 @@ import (
 type adapter struct {
 	cfg       Config
 	env       bridge.Env
-	host      string           // that the token may go to
+	origin    string           // of the Web API: where the token may go
 	socket    *slackapi.Client // for Socket Mode
 	emoji     emojis
 	session   atomic.Pointer[session] // while Run runs
@@ -65,7 +65,7 @@ func newAdapter(c *Config, env bridge.Env) (*adapter, error) {
 		return nil, bridge.Problem("api_url", "must be like https://slack.com/api/")
 	}
 	a := &adapter{
-		cfg: *c, env: env, host: u.Host, emoji: readEmojis(), positions: newPositions(env.State),
+		cfg: *c, env: env, origin: u.Scheme + "://" + u.Host, emoji: readEmojis(), positions: newPositions(env.State),
 		rest: map[string]time.Time{}, warnings: map[string]string{}, homes: map[bridge.UserID]bool{},
 	}
 	a.cfg.APIURL = strings.TrimSuffix(c.APIURL, "/") + "/"
@@ -299,7 +299,7 @@ func (a *adapter) Fetch(ctx context.Context, f bridge.File) (io.ReadCloser, erro
 
 // trusted reports whether an address is Slack's own.
 func (a *adapter) trusted(u *url.URL) bool {
-	return u.Host == a.host || u.Scheme == "https" && (u.Host == "slack.com" || strings.HasSuffix(u.Host, ".slack.com"))
+	return u.Scheme+"://"+u.Host == a.origin || u.Scheme == "https" && (u.Host == "slack.com" || strings.HasSuffix(u.Host, ".slack.com"))
 }
 
 // keepFirst makes durable what stands under the key, unless something does already.

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -90,6 +91,11 @@ func TestProbeNamesWhatIsMissing(t *testing.T) {
 	if err := r.core.Probe(t.Context()); err != nil || len(r.core.Warnings()) != 1 { // that a pin failed
 		t.Errorf("%v, %q", err, r.core.Warnings())
 	}
+	o := opening(user)
+	o.Key = "l2"
+	if _, err := r.core.Open(t.Context(), o); err != nil || len(r.core.Warnings()) != 0 {
+		t.Errorf("cards are pinned again: %v, %q", err, r.core.Warnings())
+	}
 	w.refuse["apps.connections.open"] = "not_allowed_token_type"
 	if err := r.core.Probe(t.Context()); err == nil || !strings.Contains(err.Error(), "connections:write") {
 		t.Errorf("%v", err)
@@ -112,6 +118,19 @@ func TestFetchKeepsTheToken(t *testing.T) {
 	case h := <-got:
 		t.Errorf("asked with %q", h)
 	default:
+	}
+}
+
+func TestTrusted(t *testing.T) {
+	a := quietSession(t).a // whose API is at https://slack.example
+	for address, want := range map[string]bool{
+		"https://slack.example/f": true, "http://slack.example/f": false, "https://slack.example:444/f": false, "https://x.slack.example/f": false,
+		"https://files.slack.com/f": true, "https://slack.com/f": true, "http://slack.com/f": false, "https://slack.com@evil.example/f": false,
+	} {
+		u, err := url.Parse(address)
+		if err != nil || a.trusted(u) != want {
+			t.Errorf("%s: %v, want %v", address, !want, want)
+		}
 	}
 }
 
@@ -246,18 +265,25 @@ func TestHintElsewhere(t *testing.T) {
 	})
 }
 
-// A picture is shown; if Slack cannot load it, its address is said.
+// A picture is shown, wherever the hint comes; if Slack cannot load it, its address is said.
 func TestHintWithPicture(t *testing.T) {
+	w := newWorkspace(t, roomsChannel, false)
+	room, user := w.Room()
+	_, other := w.Room()
+	r := newRig(t, w)
 	for picture, blocks := range map[string]bool{"https://hutong.example/qr/1.png": true, "http://10.0.0.1/qr/1.png": false} {
-		w := newWorkspace(t, roomsChannel, false)
-		room, user := w.Room()
-		r := newRig(t, w)
-		if err := r.core.Hint(t.Context(), room, user, bridge.Ask{Text: "your card", Picture: picture}); err != nil {
-			t.Fatal(err)
+		for _, u := range []bridge.UserID{user, other} {
+			if err := r.core.Hint(t.Context(), room, u, bridge.Ask{Text: "your card", Picture: picture}); err != nil {
+				t.Fatal(err)
+			}
 		}
-		h := w.channel(room).hints[0]
-		if h["text"] != "your card\n"+picture || (h["blocks"] != nil) != blocks {
-			t.Errorf("%s: %+v", picture, h)
+		w.mu.Lock()
+		here, there := w.channels[string(room)].hints, w.direct(string(other)).msgs
+		w.mu.Unlock()
+		for _, h := range []obj{here[len(here)-1], there[len(there)-1]} {
+			if h["text"] != "your card\n"+picture || (h["blocks"] != nil) != blocks {
+				t.Errorf("%s: %+v", picture, h)
+			}
 		}
 	}
 }
