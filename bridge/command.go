@@ -25,6 +25,11 @@ func command(text string) (name, args string, ok bool) {
 	return name, strings.TrimSpace(args), true
 }
 
+// ownCommands are the words that the gateway answers itself when a member says them.
+func ownCommands() []string {
+	return []string{"to", "who", "contacts", "note", choiceAccept, choiceDecline, "help"}
+}
+
 // command plans a command. No plan and no error: it is none, and goes on as a message.
 func (v *visit) command(ctx context.Context, said *Message, name, args string) (*plan, error) {
 	msg := said.Src

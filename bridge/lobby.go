@@ -24,6 +24,8 @@ type Front interface {
 	Verify(ctx context.Context, token string) (CardView, error)
 	// Members are the employees with an account on this adapter.
 	Members() []Member
+	// Commands are the words that members may say to the gateway, without the slash.
+	Commands() []string
 }
 
 // Talk is what a signed-in user may see.

@@ -157,6 +157,23 @@ func (s *sieve) Forget(_ context.Context, t bridge.Traces) error {
 	return s.fails
 }
 
+// Adapters offer these words; each must mean something.
+func TestCommandsAreAnswered(t *testing.T) {
+	inWorldWith(t, plainShop(), settings(), func(w *world) {
+		w.customer("a", "hi")
+		words := w.bridge.Lobby("office", "fake").Commands()
+		if len(words) < 7 || !slices.Contains(words, "help") {
+			t.Errorf("the words are %q", words)
+		}
+		for _, word := range words {
+			w.member("u-lilei", "room-a", "/"+word)
+		}
+		if all := strings.Join(w.office.hints, "\n"); strings.Contains(all, "is not a command") {
+			t.Errorf("the member is told %q", all)
+		}
+	})
+}
+
 func TestAdaptersForget(t *testing.T) {
 	shop := &sieve{net: plainShop()}
 	inBureau(t, shop, settings(), func(w *world, b *bureau) {

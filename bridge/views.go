@@ -36,6 +36,14 @@ func (y *lobby) Members() []Member {
 	return out
 }
 
+func (y *lobby) Commands() []string {
+	out := ownCommands()
+	for _, a := range y.b.set.Load().Apps {
+		out = append(out, a.Commands()...)
+	}
+	return out
+}
+
 func (y *lobby) Card(ctx context.Context, id CardID) (CardView, error) {
 	set := y.b.set.Load()
 	c, err := y.b.store.Card(ctx, id)

@@ -78,6 +78,7 @@ type nobody struct{}
 
 func (nobody) Company() bridge.Company  { return bridge.Company{Name: "ACME", Short: "ACME"} }
 func (nobody) Members() []bridge.Member { return nil }
+func (nobody) Commands() []string       { return nil }
 func (nobody) Card(context.Context, bridge.CardID) (bridge.CardView, error) {
 	return bridge.CardView{}, bridge.ErrNotFound
 }

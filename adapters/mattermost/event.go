@@ -76,9 +76,9 @@ func (a *adapter) heardPost(ctx context.Context, in bridge.Inbox, p *model.Post)
 	}
 	switch {
 	case toBot && e.Thread == "":
-		e.Text, e.ReplyTo = spoken(rest, user.member), ""
+		e.Text, e.ReplyTo = a.spoken(rest, user), ""
 	case is.Direct && (!is.mine || !user.member): // what is said to the bot is for nobody else
-		e.Text, e.ReplyTo, e.Files = spoken(p.Message, user.member), "", nil
+		e.Text, e.ReplyTo, e.Files = a.spoken(p.Message, user), "", nil
 	}
 	if err := receive(ctx, in, e); err != nil {
 		return err

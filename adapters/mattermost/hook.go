@@ -230,7 +230,7 @@ func (a *adapter) slash(ctx context.Context, auth string, body []byte) (int, any
 	}
 	err = a.gate.receive(ctx, bridge.MessageEvent{
 		Room: room, User: user.as, Msg: bridge.MsgID("slash-" + hexSum(form.Get("trigger_id"))[:32]),
-		At: a.env.Now(), Text: spoken(form.Get("text"), user.member),
+		At: a.env.Now(), Text: a.spoken(form.Get("text"), user),
 	})
 	if err != nil && !errors.Is(err, bridge.ErrRefused) {
 		return http.StatusServiceUnavailable, nil
@@ -247,7 +247,7 @@ func (a *adapter) register(ctx context.Context, s *site) {
 	list, err := told(a.api.ListCommands(ctx, s.team.Id, true))
 	want := &model.Command{
 		TeamId: s.team.Id, Trigger: a.cfg.Command, Method: model.CommandMethodPost, URL: a.hookURL(), DisplayName: "hutong",
-		AutoComplete: true, AutoCompleteDesc: "hutong: " + a.words().describe, AutoCompleteHint: "[" + strings.Join(commands(), "|") + "]",
+		AutoComplete: true, AutoCompleteDesc: "hutong: " + a.words().describe, AutoCompleteHint: "[" + strings.Join(a.env.Lobby.Commands(), "|") + "]",
 	}
 	var c *model.Command
 	for _, old := range list {

@@ -213,18 +213,13 @@ func emojize(s string) string {
 	})
 }
 
-// commands are what may be said to the bot without a slash.
-func commands() []string {
-	return []string{"to", "who", "contacts", "card", "note", "remark", "tag", "pin", "unpin", "mute", "unmute", "accept", "decline", "help"}
-}
-
 // spoken makes a command out of words said to the bot, or to its slash command: "to 李雷" is "/to 李雷".
 // Anything else asks for help, since nothing said here goes to a customer; so does whatever somebody says who is
 // no member, and whom the core might take for a customer.
-func spoken(text string, member bool) string {
+func (a *adapter) spoken(text string, by *person) string {
 	name, args, _ := strings.Cut(strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(text), "/")), " ")
 	name = strings.ToLower(name)
-	if !member || !slices.Contains(commands(), name) {
+	if !by.member || !slices.Contains(a.env.Lobby.Commands(), name) {
 		return "/help"
 	}
 	return strings.TrimSpace("/" + name + " " + args)

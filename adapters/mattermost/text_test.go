@@ -1,11 +1,14 @@
 package mattermost
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
 
 	"github.com/mattermost/mattermost/server/public/model"
+
+	"github.com/hutong-im/hutong/bridge"
 )
 
 // What the server takes as a mention was tried on a real one.
@@ -126,6 +129,9 @@ func FuzzPress(f *testing.F) {
 
 func FuzzText(f *testing.F) {
 	f.Add("@channel _@all a@b.c 你好@here :smile: `:x:`")
+	f.Add("/Card  x")
+	a := &adapter{env: bridge.Env{Lobby: &lobby{}}}
+	words := []string{"/to", "/who", "/contacts", "/note", "/help", "/card"}
 	f.Fuzz(func(t *testing.T, s string) {
 		got := harmless(s)
 		if strings.ReplaceAll(strings.ReplaceAll(got, "\u200b", ""), "\uff20", "@") != strings.ReplaceAll(strings.ReplaceAll(s, "\u200b", ""), "\uff20", "@") {
@@ -136,7 +142,9 @@ func FuzzText(f *testing.F) {
 				t.Errorf("%q still mentions: %q", s, got)
 			}
 		}
-		spoken(s, true)
+		if name, _, _ := strings.Cut(a.spoken(s, &person{member: true}), " "); !slices.Contains(words, name) {
+			t.Errorf("%q asks for %q", s, name)
+		}
 		emojize(s)
 		addressed(s, "bot")
 	})

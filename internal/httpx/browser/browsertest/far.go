@@ -142,6 +142,9 @@ func (f *Far) Company() bridge.Company {
 	return bridge.Company{Name: "ACME", Short: "ACME", URL: "http://localhost:8420", Language: "en"}
 }
 
+// Commands are none.
+func (f *Far) Commands() []string { return nil }
+
 // Members are all users.
 func (f *Far) Members() []bridge.Member {
 	f.mu.Lock()

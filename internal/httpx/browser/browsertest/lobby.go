@@ -30,6 +30,8 @@ func (b lobby) Company() bridge.Company {
 	return b.h.company
 }
 
+func (b lobby) Commands() []string { return nil }
+
 func (b lobby) Members() []bridge.Member {
 	b.h.mu.Lock()
 	defer b.h.mu.Unlock()
