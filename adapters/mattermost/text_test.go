@@ -131,7 +131,7 @@ func FuzzText(f *testing.F) {
 	f.Add("@channel _@all a@b.c 你好@here :smile: `:x:`")
 	f.Add("/Card  x")
 	a := &adapter{env: bridge.Env{Lobby: &lobby{}}}
-	words := []string{"/to", "/who", "/contacts", "/note", "/help", "/card"}
+	words := []string{"/to", "/who", "/contacts", "/note", "/remark", "/help", "/card"}
 	f.Fuzz(func(t *testing.T, s string) {
 		got := harmless(s)
 		if strings.ReplaceAll(strings.ReplaceAll(got, "\u200b", ""), "\uff20", "@") != strings.ReplaceAll(strings.ReplaceAll(s, "\u200b", ""), "\uff20", "@") {
