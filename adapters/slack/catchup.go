@@ -116,8 +116,14 @@ func (s *session) catchUp(place string) error {
 	if !known {
 		return nil // it was forgotten
 	}
-	v := &sight{shown: map[string]*message{}, from: since - recallable.Microseconds()}
-	if err := s.see(channel, thread, since, v); err != nil {
+	v := &sight{shown: map[string]*message{}}
+	var err error
+	if thread == "" {
+		err = s.seeChannel(channel, since, v)
+	} else {
+		err = s.seeThread(channel, thread, since, v)
+	}
+	if err != nil {
 		return err
 	}
 	slices.SortStableFunc(v.missed, func(a, b missed) int { return int(min(max(a.at-b.at, -1), 1)) })
@@ -137,37 +143,48 @@ func (s *session) catchUp(place string) error {
 	return s.compare(place, v)
 }
 
-// see collects what is newer: pages of the channel from its end back to what is known, and on the way the replies to
-// older messages. Of a thread it takes what may have been deleted as well.
-func (s *session) see(channel, thread string, since int64, v *sight) error {
-	oldest, cursor := int64(0), ""
-	if thread != "" {
-		oldest = max(since-recallable.Microseconds(), 0)
-	}
-	for {
-		page, next, err := s.a.page(s.ctx, channel, thread, oldest, cursor)
+// seeChannel collects what is newer: pages from the channel's end back to what is known, and on the way the replies to
+// older messages.
+func (s *session) seeChannel(channel string, since int64, v *sight) error {
+	for cursor := ""; ; {
+		page, next, err := s.a.page(s.ctx, channel, "", 0, cursor)
 		if err != nil {
 			return err
 		}
 		for i := range page {
 			m := &page[i]
-			if m.TS == thread {
-				continue // the thread's root, which every page has
-			}
 			v.add(m, since)
-			if thread == "" {
-				v.from = micros(m.TS)
-			}
-			if thread == "" && m.ThreadTS == m.TS && micros(m.LatestReply) > since {
-				if err := s.see(channel, m.TS, since, v); err != nil {
+			if m.ThreadTS == m.TS && micros(m.LatestReply) > since {
+				if err := s.seeThread(channel, m.TS, since, v); err != nil {
 					return err
 				}
 			}
+			v.from = micros(m.TS)
 		}
-		if cursor = next; next == "" && thread == "" {
+		if cursor = next; cursor == "" {
 			v.from = 0
+			return nil
 		}
-		if next == "" || thread == "" && v.from <= since {
+		if len(page) > 0 && v.from <= since {
+			return nil
+		}
+	}
+}
+
+// seeThread collects what is newer in a thread, and what may have been deleted.
+func (s *session) seeThread(channel, thread string, since int64, v *sight) error {
+	v.from = max(since-recallable.Microseconds(), 0)
+	for oldest, cursor := v.from, ""; ; {
+		page, next, err := s.a.page(s.ctx, channel, thread, oldest, cursor)
+		if err != nil {
+			return err
+		}
+		for i := range page {
+			if page[i].TS != thread { // the root, which every page has
+				v.add(&page[i], since)
+			}
+		}
+		if cursor = next; cursor == "" {
 			return nil
 		}
 	}
@@ -203,11 +220,13 @@ func (s *session) compare(place string, v *sight) error {
 	asked := 0
 	for _, l := range slices.Backward(lines) {
 		at := micros(string(l.Msg))
-		if m := v.shown[string(l.Msg)]; l.Recalled || at == 0 || at < from {
+		if l.Recalled || at == 0 || at < from {
 			continue
-		} else if m != nil && m.SubType != "tombstone" {
+		}
+		switch m := v.shown[string(l.Msg)]; {
+		case m != nil && m.SubType != "tombstone":
 			err = s.compareReactions(room, r.Members[0], &l, m)
-		} else if l.Mine && asked < mostAskedFor && s.a.env.Now().Sub(time.UnixMicro(at)) < recallable {
+		case l.Mine && asked < mostAskedFor && s.a.env.Now().Sub(time.UnixMicro(at)) < recallable:
 			asked++
 			err = s.compareGone(channel, room, l.Msg)
 		}
@@ -260,85 +279,4 @@ func (s *session) compareReactions(room bridge.RoomID, owner bridge.UserID, l *b
 		}
 	}
 	return nil
-}
-
-// Find looks for the message with the key.
-func (a *adapter) Find(ctx context.Context, room bridge.RoomID, key string) ([]bridge.MsgID, error) {
-	_, channel, thread, err := a.where(ctx, room)
-	if err != nil {
-		return nil, err
-	}
-	ts, err := a.find(ctx, channel, thread, key)
-	if err != nil || ts == "" {
-		return nil, err
-	}
-	return []bridge.MsgID{bridge.MsgID(ts)}, nil
-}
-
-// A message whose answer was lost is among the newest findPages pages of a channel; a thread, which Slack reads from its
-// beginning, is searched from findSince ago on.
-const (
-	findPages = 10
-	findSince = 7 * 24 * time.Hour
-)
-
-// find looks for the message of the gateway that bears the key; "" if there is none.
-func (a *adapter) find(ctx context.Context, channel, thread, key string) (string, error) {
-	oldest, cursor := int64(0), ""
-	if thread != "" {
-		oldest = a.env.Now().Add(-findSince).UnixMicro()
-	}
-	for range findPages {
-		page, next, err := a.page(ctx, channel, thread, oldest, cursor)
-		if err != nil {
-			return "", err
-		}
-		for i := range page {
-			if keyOf(&page[i]) == key {
-				return page[i].TS, nil
-			}
-		}
-		if cursor = next; next == "" {
-			break
-		}
-	}
-	return "", nil
-}
-
-// pageSize is how many messages are read at once; Slack advises no more than 200
-// (https://docs.slack.dev/reference/methods/conversations.history).
-const pageSize = 200
-
-// page reads messages: a channel's from the newest back, a thread's from the oldest after a moment on.
-func (a *adapter) page(ctx context.Context, channel, thread string, oldest int64, cursor string) ([]message, string, error) {
-	return a.history(ctx, thread, fields{
-		"channel": channel, "limit": pageSize, "include_all_metadata": true, "cursor": cursor, "oldest": stampOf(oldest),
-	})
-}
-
-// one reads a message by its timestamp, in a thread if one is named; nil if there is none.
-func (a *adapter) one(ctx context.Context, channel, thread, ts string) (*message, error) {
-	found, _, err := a.history(ctx, thread, fields{"channel": channel, "oldest": ts, "latest": ts, "inclusive": true, "limit": 2})
-	for i := range found {
-		if found[i].TS == ts {
-			return &found[i], nil
-		}
-	}
-	return nil, err
-}
-
-// history asks for messages.
-func (a *adapter) history(ctx context.Context, thread string, q fields) ([]message, string, error) {
-	method := "conversations.history"
-	if thread != "" {
-		method, q["ts"] = "conversations.replies", thread
-	}
-	var got struct {
-		Messages []message `json:"messages"`
-		Metadata struct {
-			Next string `json:"next_cursor"`
-		} `json:"response_metadata"`
-	}
-	err := a.call(ctx, method, q, &got)
-	return got.Messages, got.Metadata.Next, err
 }

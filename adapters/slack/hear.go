@@ -19,11 +19,16 @@ func (s *session) place(channel string, m *message) (place, note string) {
 	switch {
 	case thread == "" || thread == m.TS:
 		return channel, ""
-	case s.a.cfg.Rooms == roomsThread && strings.HasPrefix(channel, "D"):
+	case s.threads(channel):
 		return channel + ":" + thread, ""
 	default:
 		return channel, thread
 	}
+}
+
+// threads reports whether customers are threads in a channel.
+func (s *session) threads(channel string) bool {
+	return s.a.cfg.Rooms == roomsThread && strings.HasPrefix(channel, "D")
 }
 
 // room is what the gateway calls a place.
@@ -143,7 +148,7 @@ func (s *session) convert(e *event) (bridge.Event, error) {
 // reactedIn is the room of a message. A reaction does not name the thread, so that it has to be asked for.
 func (s *session) reactedIn(channel, ts string) (bridge.RoomID, error) {
 	place := channel
-	if s.a.cfg.Rooms == roomsThread && strings.HasPrefix(channel, "D") {
+	if s.threads(channel) {
 		found, err := s.a.one(s.ctx, channel, ts, ts)
 		if err != nil { // it is only a reaction: messages must not wait for it
 			s.a.env.Log.Warn("a reaction is lost: its thread could not be found", "room", channel, "err", err)
@@ -169,31 +174,38 @@ func (s *session) act(i *interaction) error {
 			return nil
 		}
 		return s.say(i.TriggerID, i.User.ID, chat, i.CallbackID)
-	case i.Type != "message_action":
-		return nil
+	case i.Type == "message_action":
+		return s.chosen(i)
 	}
+	return nil
+}
+
+// chosen handles what was chosen in the menu of a message.
+func (s *session) chosen(i *interaction) error {
 	place, _ := s.place(i.Channel.ID, &i.Message)
+	if own, _ := s.own(&i.Message); own && place == i.Channel.ID && s.threads(place) {
+		place += ":" + i.Message.TS // a customer's card, under which their thread is
+	}
+	if i.CallbackID != sendNote && i.CallbackID != sendAgain {
+		return s.say(i.TriggerID, i.User.ID, place, i.CallbackID)
+	}
 	room, err := s.room(place)
 	if err != nil {
 		return err
 	}
-	answer := bridge.Answered{Room: room, User: bridge.UserID(i.User.ID), Choice: "send", At: s.a.env.Now()}
-	switch i.CallbackID {
-	case sendNote:
-		answer.Ask = "note:" + i.Message.TS
+	answer := bridge.Answered{Room: room, User: bridge.UserID(i.User.ID), Ask: "note:" + i.Message.TS, Choice: "send", At: s.a.env.Now()}
+	if i.CallbackID == sendNote {
 		return s.receive(answer, nil)
-	case sendAgain:
-		line, err := s.a.env.Lobby.Line(s.ctx, answer.User, room, bridge.MsgID(i.Message.TS))
-		if errors.Is(err, bridge.ErrNotFound) || err == nil && !line.Mine {
-			if err := s.a.Hint(s.ctx, room, answer.User, bridge.Ask{Text: s.a.words().notYours}); err != nil {
-				s.a.env.Log.Warn("a user could not be told that there is nothing to repeat", "user", i.User.ID, "err", err)
-			}
-			return nil
-		}
-		answer.Ask, answer.Event = "again:"+line.ID.String(), "retry-"+i.TriggerID
-		return s.receive(answer, err)
 	}
-	return s.say(i.TriggerID, i.User.ID, place, i.CallbackID)
+	line, err := s.a.env.Lobby.Line(s.ctx, answer.User, room, bridge.MsgID(i.Message.TS))
+	if errors.Is(err, bridge.ErrNotFound) || err == nil && !line.Mine {
+		if err := s.a.Hint(s.ctx, room, answer.User, bridge.Ask{Text: s.a.words().notYours}); err != nil {
+			s.a.env.Log.Warn("a user could not be told that there is nothing to repeat", "user", i.User.ID, "err", err)
+		}
+		return nil
+	}
+	answer.Ask, answer.Event = "again:"+line.ID.String(), "retry-"+i.TriggerID
+	return s.receive(answer, err)
 }
 
 // pressed brings an answer, if the button is one of ours; the room is the one that was signed.

@@ -132,6 +132,38 @@ func TestShortcuts(t *testing.T) {
 	}
 }
 
+// In a thread's place, what is chosen in the menu of the card, which is its root, is about the customer.
+func TestShortcutOnCard(t *testing.T) {
+	w := newWorkspace(t, roomsThread, false)
+	_, user := w.Room()
+	r := newRig(t, w)
+	r.run()
+	r.connected()
+	room, err := r.core.Open(t.Context(), opening(user))
+	if err != nil {
+		t.Fatal(err)
+	}
+	channel, card := split(string(room))
+	for _, c := range []struct {
+		from, thread string
+		want         bridge.RoomID
+	}{
+		{botUser, "", room}, {botUser, card, room}, {string(user), "", bridge.RoomID(channel)},
+	} {
+		w.mu.Lock()
+		trigger := w.trigger()
+		w.tell("interactive", obj{
+			"type": "message_action", "callback_id": "who", "user": obj{"id": string(user)}, "channel": obj{"id": channel}, "trigger_id": trigger,
+			"message": obj{"ts": card, "thread_ts": c.thread, "user": c.from, "text": "x"}, "action_ts": w.ts(),
+		})
+		w.mu.Unlock()
+		r.until("the word", func() bool {
+			e, ok := last[bridge.MessageEvent](r)
+			return ok && e.Msg == bridge.MsgID("command-"+trigger) && e.Room == c.want && e.Text == "/who"
+		})
+	}
+}
+
 func (w *workspace) hint(c *channel, i int) string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -204,7 +236,7 @@ func TestForms(t *testing.T) {
 			w.mu.Lock()
 			c.tell(w, ch, string(user))
 			w.mu.Unlock()
-			r.wants(c.bare) // nobody to choose from: the gateway says what is missing
+			r.wants(c.bare)             // nobody to choose from: the gateway says what is missing
 			for i := range maxOptions { // the list cannot show all
 				r.lobby.rooms = append(r.lobby.rooms, bridge.RoomView{Room: bridge.RoomID(fmt.Sprint("C", i)), Other: bridge.Label{Text: "李娜"}})
 			}

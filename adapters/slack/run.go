@@ -218,14 +218,7 @@ func (s *session) event(e *event) error {
 	if e.Type != "message" {
 		return s.receive(s.convert(e))
 	}
-	m := &e.message
-	changed := e.Now != nil || e.Before != nil
-	switch {
-	case e.Now != nil:
-		m = e.Now
-	case e.Before != nil:
-		m = e.Before
-	}
+	m := e.about()
 	place, note := s.place(e.Channel, m)
 	at := micros(e.TS)
 	if note == "" && at > 0 {
@@ -247,7 +240,7 @@ func (s *session) event(e *event) error {
 	switch fresh := !slices.Contains(s.stale, place); {
 	case err != nil && fresh && s.a.cfg.AppToken.IsZero():
 		s.stale = append(s.stale, place) // Slack calls three times more; then only looking back helps
-	case err == nil && fresh && !changed:
+	case err == nil && fresh && m == &e.message:
 		s.a.positions.advance(place, at)
 	}
 	return err

@@ -214,19 +214,19 @@ func (a *adapter) React(ctx context.Context, room bridge.RoomID, msg bridge.MsgI
 	if name == "" {
 		return bridge.Permanent(fmt.Errorf("reactions.add: Slack has no emoji %q", emoji))
 	}
-	return a.react(ctx, room, msg, name, on)
-}
-
-func (a *adapter) react(ctx context.Context, room bridge.RoomID, msg bridge.MsgID, name string, on bool) error {
 	_, channel, _, err := a.where(ctx, room)
 	if err != nil {
 		return err
 	}
+	return a.react(ctx, channel, string(msg), name, on)
+}
+
+func (a *adapter) react(ctx context.Context, channel, ts, name string, on bool) error {
 	method := "reactions.remove"
 	if on {
 		method = "reactions.add"
 	}
-	err = a.call(ctx, method, fields{"channel": channel, "timestamp": string(msg), "name": name}, nil)
+	err := a.call(ctx, method, fields{"channel": channel, "timestamp": ts, "name": name}, nil)
 	if is(err, "already_reacted", "no_reaction") {
 		return nil
 	}
@@ -249,7 +249,10 @@ const freshFor = 2 * time.Second
 // not good, with what can be done. A note that was typed as a command has no message to react to.
 func (a *adapter) Mark(ctx context.Context, room bridge.RoomID, msg bridge.MsgID, f bridge.Fate) error {
 	if micros(string(msg)) > 0 {
-		err := a.remark(ctx, room, msg, mark(f.State), f.State == bridge.StateSent && a.env.Now().Sub(moment(string(msg))) < freshFor)
+		_, channel, _, err := a.where(ctx, room)
+		if err == nil {
+			err = a.setMark(ctx, channel, string(msg), f.State)
+		}
 		if is(err, "message_not_found") {
 			return nil // its writer has deleted it
 		}
@@ -269,21 +272,21 @@ func (a *adapter) Mark(ctx context.Context, room bridge.RoomID, msg bridge.MsgID
 	return a.Hint(ctx, room, f.User, q)
 }
 
-// remark puts a mark in the place of those of earlier fates, of which a fresh message has none.
-func (a *adapter) remark(ctx context.Context, room bridge.RoomID, msg bridge.MsgID, want string, fresh bool) error {
+// setMark puts a mark in the place of those of earlier fates.
+func (a *adapter) setMark(ctx context.Context, channel, ts string, state bridge.State) error {
+	want := mark(state)
 	if want != "" {
-		if err := a.react(ctx, room, msg, want, true); err != nil || fresh {
+		if err := a.react(ctx, channel, ts, want, true); err != nil {
 			return err
 		}
 	}
-	_, channel, _, err := a.where(ctx, room)
-	if err != nil {
-		return err
+	if state == bridge.StateSent && a.env.Now().Sub(moment(ts)) < freshFor {
+		return nil
 	}
 	var got struct {
 		Message message `json:"message"`
 	}
-	if err := a.call(ctx, "reactions.get", fields{"channel": channel, "timestamp": string(msg), "full": true}, &got); err != nil {
+	if err := a.call(ctx, "reactions.get", fields{"channel": channel, "timestamp": ts, "full": true}, &got); err != nil {
 		return err
 	}
 	for _, s := range []bridge.State{bridge.StateHeld, bridge.StateSent, bridge.StateRead, bridge.StateFailed, bridge.StateUnknown} {
@@ -292,7 +295,7 @@ func (a *adapter) remark(ctx context.Context, room bridge.RoomID, msg bridge.Msg
 		if name == want || !bears {
 			continue
 		}
-		if err := a.react(ctx, room, msg, name, false); err != nil {
+		if err := a.react(ctx, channel, ts, name, false); err != nil {
 			return err
 		}
 	}

@@ -81,6 +81,17 @@ type event struct {
 	Account account `json:"-"` // of user_change, whose user is an object
 }
 
+// about is the message that an event tells of.
+func (e *event) about() *message {
+	switch {
+	case e.Now != nil:
+		return e.Now
+	case e.Before != nil:
+		return e.Before
+	}
+	return &e.message
+}
+
 // account is a user of the workspace.
 type account struct {
 	ID       string `json:"id"`
@@ -137,7 +148,6 @@ func lenient(b []byte, v any) error {
 func parse(kind string, payload []byte) (news, error) {
 	var n news
 	var err error
-	known := false
 	switch kind {
 	case "events_api":
 		var outer struct {
@@ -149,25 +159,37 @@ func parse(kind string, payload []byte) (news, error) {
 				User account `json:"user"`
 			} `json:"event"`
 		}
-		err = lenient(payload, &outer)
-		if n.event = outer.Event; n.event != nil && n.event.Type == "user_change" {
+		if err = lenient(payload, &outer); outer.Type == "event_callback" {
+			n.event = outer.Event
+		}
+		if n.event != nil && n.event.Type == "user_change" {
 			err = lenient(payload, &changed)
 			n.event.Account = changed.Event.User
 		}
-		known = outer.Type == "event_callback" && outer.Event != nil && outer.Event.Type != ""
 	case "interactive":
 		n.action = &interaction{}
 		err = lenient(payload, n.action)
-		known = n.action.Type != "" && n.action.User.ID != ""
 	case "slash_commands":
 		n.command = &command{}
 		err = lenient(payload, n.command)
-		known = n.command.UserID != "" && n.command.ChannelID != ""
 	}
-	if err != nil || !known {
+	if err != nil || !n.whole() {
 		return news{}, fmt.Errorf("%s: %w", kind, errNotUnderstood)
 	}
 	return n, nil
+}
+
+// whole reports whether the news have what all of their kind have.
+func (n *news) whole() bool {
+	switch {
+	case n.event != nil:
+		return n.event.Type != ""
+	case n.action != nil:
+		return n.action.Type != "" && n.action.User.ID != ""
+	case n.command != nil:
+		return n.command.UserID != "" && n.command.ChannelID != ""
+	}
+	return false
 }
 
 // parseForm reads a call of the hook that is a form: a slash command, or an interaction in its field payload.
@@ -179,11 +201,13 @@ func parseForm(body []byte) (news, error) {
 	if form.Has("payload") {
 		return parse("interactive", []byte(form.Get("payload")))
 	}
-	c := &command{Text: form.Get("text"), UserID: form.Get("user_id"), ChannelID: form.Get("channel_id"), TriggerID: form.Get("trigger_id")}
-	if c.UserID == "" || c.ChannelID == "" {
+	n := news{command: &command{
+		Text: form.Get("text"), UserID: form.Get("user_id"), ChannelID: form.Get("channel_id"), TriggerID: form.Get("trigger_id"),
+	}}
+	if !n.whole() {
 		return news{}, fmt.Errorf("form: %w", errNotUnderstood)
 	}
-	return news{command: c}, nil
+	return n, nil
 }
 
 // micros reads a timestamp such as 1700000000.000100 in millionths of a second; 0 is none.
