@@ -171,7 +171,7 @@ func (a *adapter) vote(out obj, q question) error {
 func (a *adapter) sendCard(ctx context.Context, key string, q question) (bridge.MsgID, error) {
 	q.numbered()
 	if !q.fits() {
-		if err := a.sendLong(ctx, q.room, key+"/text", q.text); err != nil {
+		if _, err := a.sendText(ctx, q.room, bridge.Draft{Key: key + "/text", Text: q.text}); err != nil {
 			return "", err
 		}
 	}
@@ -179,15 +179,6 @@ func (a *adapter) sendCard(ctx context.Context, key string, q question) (bridge.
 		c, err := a.card(q, key, e.Marks)
 		return cardKind, c, err
 	})
-}
-
-func (a *adapter) sendLong(ctx context.Context, room bridge.RoomID, key, text string) error {
-	for i, piece := range bridge.Split(text, maxText, bridge.Bytes) {
-		if _, err := a.sendText(ctx, room, fmt.Sprintf("%s/%d", key, i), piece); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // Ask shows a question with buttons.
@@ -244,7 +235,7 @@ func (a *adapter) hint(ctx context.Context, room bridge.RoomID, key string, q br
 	if q.Text == "" {
 		return bridge.Permanent(errors.New(a.words().empty))
 	}
-	if err := a.sendLong(ctx, room, key, q.Text); err != nil || q.Picture == "" {
+	if _, err := a.sendText(ctx, room, bridge.Draft{Key: key, Text: q.Text}); err != nil || q.Picture == "" {
 		return err
 	}
 	title, _, _ := strings.Cut(q.Text, "\n")

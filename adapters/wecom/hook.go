@@ -7,7 +7,6 @@ import (
 	"encoding/xml"
 	"errors"
 	"fmt"
-	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -194,7 +193,7 @@ func (a *adapter) message(ctx context.Context, in bridge.Inbox, e *push, room br
 	case "link":
 		m.Text = strings.Trim(bridge.EscapeMarkdown(e.Title)+"\n"+bridge.EscapeMarkdown(e.Description)+"\n"+e.URL, "\n")
 	default:
-		_, err := a.sendText(ctx, room, "kind-"+string(m.Msg), a.words().unknownKind)
+		_, err := a.sendText(ctx, room, bridge.Draft{Key: "kind-" + string(m.Msg), Text: a.words().unknownKind})
 		return err
 	}
 	return in.Receive(ctx, m)
@@ -203,60 +202,6 @@ func (a *adapter) message(ctx context.Context, in bridge.Inbox, e *push, room br
 // say is what an event means in words: a command to the gateway.
 func (a *adapter) say(e *push, room bridge.RoomID, user bridge.UserID, text string) bridge.MessageEvent {
 	return bridge.MessageEvent{Room: room, User: user, Msg: bridge.MsgID("e-" + e.print()), At: e.at(), Text: text}
-}
-
-// quote is how the clients put a quoted message before its answer: 「name：text」, a line of dashes, the answer.
-var quote = regexp.MustCompile(`(?s)^「(.*?)」\n(?:- ?){6,}\n(.*)$`)
-
-// text takes words. A quote chooses the customer; one that cannot be found must not go to somebody else.
-func (a *adapter) text(ctx context.Context, in bridge.Inbox, said string, m bridge.MessageEvent) error {
-	said = strings.ReplaceAll(said, "\r\n", "\n")
-	if parts := quote.FindStringSubmatch(said); parts != nil && a.cfg.Quotes {
-		id, err := a.quoted(ctx, m.Room, parts[1])
-		if err != nil {
-			return err
-		}
-		if id == "" {
-			list, _, more, err := a.contacts(ctx, m.Room, m.User)
-			if err != nil {
-				return err
-			}
-			if len(list) > 0 || more {
-				return a.lostQuote(ctx, m)
-			}
-		}
-		said, m.ReplyTo = parts[2], id
-	}
-	if strings.TrimSpace(said) == choose && a.choose(ctx, m.Room, m.User, string(m.Msg)) {
-		return nil
-	}
-	if err := a.ledger.heard(ctx, m.Room, said, m.Msg); err != nil {
-		return err
-	}
-	m.Text = bridge.EscapeMarkdown(said)
-	return in.Receive(ctx, m)
-}
-
-// choose is the command that shows a card of the customers.
-const choose = "/to"
-
-// quoted finds the message that is quoted; before it stands who said it.
-func (a *adapter) quoted(ctx context.Context, room bridge.RoomID, text string) (bridge.MsgID, error) {
-	for rest, more := text, true; more; _, rest, more = strings.Cut(rest, "：") {
-		if id, err := a.ledger.find(ctx, room, rest); id != "" || err != nil {
-			return id, err
-		}
-	}
-	return "", nil
-}
-
-// lostQuote tells the member that it is not known whom the answer is for, and lets them choose.
-func (a *adapter) lostQuote(ctx context.Context, m bridge.MessageEvent) error {
-	if _, err := a.sendText(ctx, m.Room, "quote-"+string(m.Msg), a.words().lostQuote); err != nil {
-		return err
-	}
-	a.choose(ctx, m.Room, m.User, string(m.Msg))
-	return nil
 }
 
 // event takes what happened beside messages. What is not named here concerns nobody, or another app of hutong.

@@ -288,6 +288,11 @@ func (m *memory) List(_ context.Context, prefix, after string, n int) ([]string,
 	return out, nil
 }
 
+// wang is the customer of most tests, as the core names him.
+func wang() bridge.Label {
+	return bridge.Label{Name: "王小明", Text: "王小明 · 微信联系人"}
+}
+
 // attachment is a file on its way to a member.
 func attachment(name, typ string, data []byte) bridge.Attachment {
 	return bridge.Attachment{

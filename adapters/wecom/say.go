@@ -7,7 +7,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -46,11 +45,10 @@ func (a *adapter) Send(ctx context.Context, to bridge.RoomID, d bridge.Draft) ([
 	}
 	var ids []bridge.MsgID
 	if d.Text != "" {
-		id, err := a.sendText(ctx, to, d.Key, d.Text)
-		if err != nil {
+		var err error
+		if ids, err = a.write(ctx, to, d); err != nil {
 			return nil, err
 		}
-		ids = append(ids, id)
 	}
 	for i, f := range d.Files {
 		id, err := a.sendFile(ctx, to, fmt.Sprintf("%s/%d", d.Key, i), f)
@@ -62,24 +60,6 @@ func (a *adapter) Send(ctx context.Context, to bridge.RoomID, d bridge.Draft) ([
 	return ids, nil
 }
 
-// anchor is what WeCom reads as a link with a text of its own; it reads no other tag.
-var anchor = regexp.MustCompile(`(?i)<(/?a[\s>])`)
-
-// harmless keeps a customer from making links that say one thing and open another.
-func harmless(text string) string {
-	out := anchor.ReplaceAllString(text, "<"+markOne+"$1")
-	if len(out) > maxText {
-		out = anchor.ReplaceAllString(text, "($1")
-	}
-	return out
-}
-
-func (a *adapter) sendText(ctx context.Context, room bridge.RoomID, key, text string) (bridge.MsgID, error) {
-	return a.deliver(ctx, room, key, text, func(e entry) (string, any, error) {
-		return "text", obj{"content": marked(harmless(text), e.Marks)}, nil
-	})
-}
-
 // taken is what became of a message that WeCom took with errcode 0, and did not show.
 type taken struct{ text string }
 
@@ -88,8 +68,9 @@ func (e *taken) Error() string { return e.text }
 // content makes the part of a body that depends on its type.
 type content func(e entry) (kind string, body any, err error)
 
-// deliver sends one message, unless it was sent before. Text is what the member will read.
-func (a *adapter) deliver(ctx context.Context, room bridge.RoomID, key, text string, make content) (bridge.MsgID, error) {
+// deliver sends one message, unless it was sent before. Text is what the member will read; by that the message is
+// found when it is quoted, or by what clients may quote of it instead.
+func (a *adapter) deliver(ctx context.Context, room bridge.RoomID, key, text string, make content, instead ...string) (bridge.MsgID, error) {
 	user, err := a.book.user(ctx, string(room))
 	if err != nil {
 		return "", err
@@ -130,11 +111,18 @@ func (a *adapter) deliver(ctx context.Context, room bridge.RoomID, key, text str
 	if out.ID == "" { // swallowed: it arrived at an earlier try
 		e.ID = unnamed + bridge.MsgID(digest(key))
 	}
-	if err := a.ledger.change(keep, e); err != nil {
+	err = a.ledger.change(keep, e)
+	for _, quoted := range instead {
+		err = errors.Join(err, a.ledger.heard(keep, room, quoted, e.ID))
+	}
+	if err != nil {
 		a.env.Log.WarnContext(ctx, "what a message is called was not kept; it cannot be quoted", "err", err)
 	}
 	return e.ID, nil
 }
+
+// confidential are the kinds that WeCom can keep from being forwarded, and show with a watermark.
+func confidential() []string { return []string{"text", "image", "video", "file", articleKind} }
 
 // unnamed is how messages are called whose id WeCom did not tell; they cannot be taken back.
 const unnamed = "key:"
@@ -146,6 +134,9 @@ func (a *adapter) post(ctx context.Context, room bridge.RoomID, user string, e *
 		return out, err
 	}
 	in := obj{"touser": user, "msgtype": kind, "agentid": a.cfg.AgentID, kind: body}
+	if a.cfg.Confidential && slices.Contains(confidential(), kind) {
+		in["safe"] = 1
+	}
 	if a.cfg.DuplicateCheck {
 		in["enable_duplicate_check"], in["duplicate_check_interval"] = 1, checkSeconds
 	}
@@ -229,15 +220,21 @@ func (a *adapter) sendFile(ctx context.Context, room bridge.RoomID, key string, 
 
 // upload brings a file to WeCom. What is no picture, voice or video to WeCom (too long, another encoding) is a file.
 func (a *adapter) upload(ctx context.Context, kind string, f bridge.Attachment) (string, string, error) {
+	id, err := a.uploadAs(ctx, kind, f)
+	if kind != "file" && bridge.Judge(err).Verdict == bridge.VerdictPermanent {
+		kind = "file"
+		id, err = a.uploadAs(ctx, kind, f)
+	}
+	return kind, id, err
+}
+
+func (a *adapter) uploadAs(ctx context.Context, kind string, f bridge.Attachment) (string, error) {
 	var out struct {
 		ID string `json:"media_id"`
 	}
 	part := tencent.Part{Field: "media", Name: f.Name, Type: f.Type, Size: f.Size, Open: f.Open}
 	err := a.api.Upload(ctx, "/cgi-bin/media/upload", url.Values{"type": {kind}}, part, &out)
-	if kind != "file" && bridge.Judge(err).Verdict == bridge.VerdictPermanent {
-		return a.upload(ctx, "file", f)
-	}
-	return kind, out.ID, err
+	return out.ID, err
 }
 
 // Delete takes a message back, which WeCom allows for 24 hours: https://developer.work.weixin.qq.com/document/path/94867
@@ -257,7 +254,7 @@ func (a *adapter) Fetch(ctx context.Context, f bridge.File) (io.ReadCloser, erro
 	d, err := a.api.Download(ctx, "/cgi-bin/media/get", url.Values{"media_id": {f.Ref}})
 	if err != nil {
 		var code *tencent.Error
-		if errors.As(err, &code) && code.Code == 40007 { // three days are over; it will not come again
+		if errors.As(err, &code) && code.Code == mediaGone { // three days are over; it will not come again
 			return nil, bridge.Permanent(err)
 		}
 		return nil, err

@@ -60,3 +60,13 @@ func (a *adapter) forgetRequest(ctx context.Context, link string) error {
 	}
 	return nil
 }
+
+// Forget drops the requests' cards. The ledger holds digests only, which name nobody, and those for a week.
+func (a *adapter) Forget(ctx context.Context, t bridge.Traces) error {
+	for _, link := range t.Keys {
+		if err := a.forgetRequest(ctx, link); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -24,11 +24,14 @@ const (
 // roomsInbox is the only way to show customers: WeCom does not let an app hear a group.
 const roomsInbox = "inbox"
 
-// Limits of what an app may say: https://developer.work.weixin.qq.com/document/path/90236. What is longer than 2048
-// bytes is cut off. Of these, 48 are kept for what tells equal texts apart (see ledger.go).
+// Limits of what an app may say: https://developer.work.weixin.qq.com/document/path/90236. A text of more than 2048
+// bytes is cut off. Of these, 48 are kept for what tells equal texts apart (see ledger.go). What is longer comes in
+// pieces; what would need more than maxPieces comes as one article, which fits whatever stands in it.
 const (
 	wireText  = 2048
-	maxText   = wireText - maxMarks
+	maxPiece  = wireText - maxMarks
+	maxPieces = 3
+	maxText   = 64 << 10
 	maxMarks  = 48
 	maxFile   = 20 << 20
 	perMinute = 30
@@ -61,6 +64,11 @@ type Config struct {
 	// DuplicateCheck has WeCom swallow repetitions. It is not documented how closely bodies are compared; false does
 	// without, and a message whose answer was lost is shown as unknown.
 	DuplicateCheck bool `yaml:"duplicate_check"`
+	// Markdown shows what customers format as such. It is off because the WeChat plug-in (微信插件) shows no markdown.
+	Markdown bool `yaml:"markdown"`
+	// Confidential (保密消息) keeps messages from being forwarded and shows them with a watermark. WeCom has it for
+	// texts, pictures, videos, files and articles, so that links do not come as cards then.
+	Confidential bool `yaml:"confidential"`
 	// PerMinute and PerHour are how many messages one member gets of the app: WeCom drops more without a word.
 	PerMinute int `yaml:"per_minute"`
 	PerHour   int `yaml:"per_hour"`
@@ -88,6 +96,9 @@ func (c *Config) Check() error {
 	}
 	if c.Menu != menuAuto && c.Menu != menuKeep {
 		bad = append(bad, bridge.Problem("menu", "%q is not known; there are auto and keep", c.Menu))
+	}
+	if c.Markdown && c.Confidential {
+		bad = append(bad, bridge.Problem("markdown", "WeCom has no confidential markdown; leave out markdown or confidential"))
 	}
 	if c.PerMinute <= 0 {
 		bad = append(bad, bridge.Problem("per_minute", "must be at least 1; WeCom's limit is %d", perMinute))
@@ -148,21 +159,26 @@ type adapter struct {
 }
 
 var (
-	_ bridge.Opener  = (*adapter)(nil)
-	_ bridge.Updater = (*adapter)(nil)
-	_ bridge.Asker   = (*adapter)(nil)
-	_ bridge.Hinter  = (*adapter)(nil)
-	_ bridge.Deleter = (*adapter)(nil)
-	_ bridge.Fetcher = (*adapter)(nil)
-	_ bridge.Prober  = (*adapter)(nil)
-	_ bridge.Warner  = (*adapter)(nil)
-	_ bridge.Hooked  = (*adapter)(nil)
+	_ bridge.Opener    = (*adapter)(nil)
+	_ bridge.Updater   = (*adapter)(nil)
+	_ bridge.Asker     = (*adapter)(nil)
+	_ bridge.Hinter    = (*adapter)(nil)
+	_ bridge.Deleter   = (*adapter)(nil)
+	_ bridge.Fetcher   = (*adapter)(nil)
+	_ bridge.Forgetter = (*adapter)(nil)
+	_ bridge.Prober    = (*adapter)(nil)
+	_ bridge.Warner    = (*adapter)(nil)
+	_ bridge.Hooked    = (*adapter)(nil)
 )
 
 // Caps are the limits of an app's messages. WeCom swallows a repeated body, and the ledger sees to it that only a
 // repeated message has one.
 func (a *adapter) Caps() bridge.Caps {
-	return bridge.Caps{MaxText: maxText, Count: bridge.Bytes, MaxFile: maxFile, Dedupes: a.cfg.DuplicateCheck}
+	c := bridge.Caps{MaxText: maxText, Count: bridge.Bytes, MaxFile: maxFile, Dedupes: a.cfg.DuplicateCheck}
+	if a.cfg.Markdown {
+		c.Markup = bridge.CommonMark
+	}
+	return c
 }
 
 // Hook is the app's callback.

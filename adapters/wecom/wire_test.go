@@ -69,7 +69,24 @@ func requests() map[string]func(r *rig) error {
 			return err
 		}
 	}
+	send := func(change func(c *Config), text string) func(r *rig) error {
+		return func(r *rig) error {
+			change(r.cfg)
+			r.open()
+			_, err := r.a.Send(r.Context(), lileiRoom, bridge.Draft{Key: "k", As: wang(), Text: text})
+			return err
+		}
+	}
+	asIs := func(*Config) {}
 	return map[string]func(r *rig) error{
+		"textcard": send(asIs, "王小明 · 微信联系人\n公告\n明天放假\nhttps://acme.example/a?b=1&c=2"),
+		"place": send(asIs, "王小明: 📍 深圳市腾讯大厦\n<https://apis.map.qq.com/uri/v1/marker?marker=coord%3A22.540503%2C113.934528%3B"+
+			"title%3A%E6%B7%B1%E5%9C%B3&referer=hutong>"),
+		"markdown": send(func(c *Config) { c.Markdown = true },
+			"王小明 · 微信联系人\n# 安排\n> 明天**九点**\n见 `A3`，[公告](https://acme.example/a?b=1)"),
+		"mpnews":       send(asIs, "王小明: 第一段 <b>\n"+strings.Repeat("很长。", 700)),
+		"cover":        send(asIs, "王小明: "+strings.Repeat("很长。", 700)),
+		"confidential": send(func(c *Config) { c.Confidential = true }, "您好"),
 		"text": func(r *rig) error {
 			_, err := r.a.Send(r.Context(), lileiRoom, bridge.Draft{Key: "k", Text: "您好，<b> & 王小明\n第二行"})
 			return err

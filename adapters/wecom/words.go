@@ -5,7 +5,7 @@ type words struct {
 	empty, fileSize, tooLate, unlicensed, invisible, unknownKind, lostQuote string
 	submit, turn, stale, settled, choose, current, others                   string
 	neverCalled, noCallback, closed, elsewhere, notActivated, inactive      string
-	unknownUser, renamed                                                    string
+	unknownUser, renamed, open, onMap                                       string
 }
 
 func (a *adapter) words() words {
@@ -25,6 +25,7 @@ func (a *adapter) words() words {
 			notActivated: "成员 %s 尚未激活企业微信，看不到消息", inactive: "成员 %s 已被禁用或已离职",
 			unknownUser: "成员 %s 不是 userid，也没有使用该手机号或邮箱的成员，或应用没有权限查询；请在配置的 members: 中填写 userid",
 			renamed:     "成员 %s 的 userid 已改为 %s；请在配置的 members: 中更正",
+			open:        "打开", onMap: "地图",
 		}
 	}
 	return words{
@@ -44,6 +45,7 @@ func (a *adapter) words() words {
 		notActivated: "member %s has not activated WeCom yet and sees no messages", inactive: "member %s is disabled or has left",
 		unknownUser: "%s is no userid, and no member has it as mobile number or e-mail address, or the app may not ask; write the userid under members: in the config",
 		renamed:     "the userid of %s is %s now; correct it under members: in the config",
+		open:        "Open", onMap: "Map",
 	}
 }
 

@@ -82,7 +82,12 @@ func (s *Server) Quote(user, msg, text string) string {
 		if u := s.users[strings.ToLower(user)]; m.Own && u != nil {
 			name = u.Name
 		}
-		if m.File != nil {
+		switch {
+		case m.Title != "" && s.opts.Quoted == "title":
+			content = m.Title
+		case m.Title != "" && s.opts.Quoted == "kind":
+			content = "[链接]"
+		case m.File != nil:
 			content = map[string]string{"image": "[图片]", "voice": "[语音]", "video": "[视频]", "file": "[文件]"}[m.Type]
 		}
 		quoted = "「" + name + "：" + content + "」\n- - - - - - - - - - - - - - -\n"
