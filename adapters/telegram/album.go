@@ -44,6 +44,8 @@ func (s *session) patience() time.Duration {
 
 // remember reads the albums that the last run has put aside.
 func (s *session) remember(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.open = map[string]*album{}
 	after := ""
 	for {
@@ -69,7 +71,7 @@ func (s *session) remember(ctx context.Context) error {
 func (s *session) putAside(ctx context.Context, m *message, owner int64) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	key := fmt.Sprintf("%s%d/%s", albumPrefix, m.Chat.ID, m.Group)
+	key := albumsOf(m.Chat.ID) + m.Group
 	al := &album{Owner: owner, due: s.a.env.Now().Add(albumWait)}
 	if known := s.open[key]; known != nil {
 		al.Parts = slices.Clone(known.Parts)
@@ -95,8 +97,7 @@ func (s *session) bring(ctx context.Context, now time.Time) error {
 
 // bringOf brings what a chat has waiting, before it says something else.
 func (s *session) bringOf(ctx context.Context, chat int64) error {
-	prefix := fmt.Sprintf("%s%d/", albumPrefix, chat)
-	return s.bringIf(ctx, func(key string, _ *album) bool { return strings.HasPrefix(key, prefix) })
+	return s.bringIf(ctx, func(key string, _ *album) bool { return strings.HasPrefix(key, albumsOf(chat)) })
 }
 
 func (s *session) bringIf(ctx context.Context, want func(key string, al *album) bool) error {

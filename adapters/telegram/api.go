@@ -27,6 +27,8 @@ type adapter struct {
 
 	introduced atomic.Bool // the commands are registered
 
+	albums albums
+
 	mu     sync.Mutex
 	me     user             // once asked
 	owners map[string]int64 // whose account a business connection is, by its id
@@ -49,6 +51,8 @@ var (
 	_ bridge.Prober  = (*adapter)(nil)
 	_ bridge.Inviter = (*adapter)(nil)
 	_ bridge.Hooked  = (*hooked)(nil)
+
+	_ bridge.Forgetter = (*adapter)(nil)
 )
 
 type obj = map[string]any

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
@@ -15,16 +14,14 @@ import (
 )
 
 // asked is a question whose buttons have not been pressed yet. A button brings back the question's key and its own
-// number: a client can make that up, so that what it stands for, and in which chat, is kept here.
+// number: a client can make that up, so that what it stands for is kept here, under its chat. What people read of it
+// is kept by Telegram, which tells it with a press.
 type asked struct {
-	Chat    int64    `json:"chat"`
 	Ask     string   `json:"ask"`
 	Choices []string `json:"choices"` // ids
-	Labels  []string `json:"labels"`
-	Text    string   `json:"text"`
 }
 
-func askedKey(key string) string { return "asked/" + key }
+func askedKey(room bridge.RoomID, key string) string { return "asked/" + string(room) + "/" + key }
 
 // Ask shows a question with buttons.
 func (a *adapter) Ask(ctx context.Context, room bridge.RoomID, key string, q bridge.Ask) ([]bridge.MsgID, error) {
@@ -36,8 +33,7 @@ func (a *adapter) Ask(ctx context.Context, room bridge.RoomID, key string, q bri
 	if q.Picture != "" {
 		text = strings.TrimPrefix(text+"\n"+q.Picture, "\n")
 	}
-	_, chat, _ := splitRoom(room)
-	keep := asked{Chat: chat, Ask: q.ID, Text: text}
+	keep := asked{Ask: q.ID}
 	const longest = 48 // of a key: a button brings back 64 bytes at most
 	if len(key) > longest {
 		sum := sha256.Sum256([]byte(key))
@@ -45,10 +41,10 @@ func (a *adapter) Ask(ctx context.Context, room bridge.RoomID, key string, q bri
 	}
 	rows := []any{}
 	for i, c := range q.Choices {
-		keep.Choices, keep.Labels = append(keep.Choices, c.ID), append(keep.Labels, c.Label)
+		keep.Choices = append(keep.Choices, c.ID)
 		rows = append(rows, []obj{{"text": c.Label, "callback_data": key + "/" + strconv.Itoa(i)}})
 	}
-	if err := bridge.Keep(ctx, a.env.State, askedKey(key), keep); err != nil {
+	if err := bridge.Keep(ctx, a.env.State, askedKey(room, key), keep); err != nil {
 		return nil, err
 	}
 	var got sent
@@ -71,23 +67,22 @@ func (s *session) press(ctx context.Context, u update) error {
 	if p.Message == nil || p.Message.Chat.Type != private {
 		return nil
 	}
-	chat, msg := p.Message.Chat.ID, p.Message.ID
-	key, number, _ := strings.Cut(p.Data, "/")
-	b, _, err := s.a.env.State.Get(ctx, askedKey(key))
-	if err != nil && !errors.Is(err, bridge.ErrNotFound) {
-		return fmt.Errorf("read a question: %w", err)
+	room, err := s.a.roomOf(ctx, p.Message)
+	if err != nil {
+		return err
 	}
+	key, number, _ := strings.Cut(p.Data, "/")
 	var q asked
-	if err == nil {
-		err = json.Unmarshal(b, &q)
+	if _, err := bridge.Load(ctx, s.a.env.State, askedKey(room, key), &q); err != nil {
+		return err
 	}
 	n, nan := strconv.Atoi(number)
-	if err != nil || nan != nil || q.Chat != chat || n < 0 || n >= len(q.Choices) {
+	if nan != nil || n < 0 || n >= len(q.Choices) {
 		s.a.acknowledge(ctx, p.ID, s.a.words.answered)
 		return nil
 	}
 	err = s.in.Receive(ctx, bridge.Answered{
-		Room: roomOf(0, chat), User: userOf(p.From.ID), Ask: q.Ask, Choice: q.Choices[n],
+		Room: room, User: userOf(p.From.ID), Ask: q.Ask, Choice: q.Choices[n],
 		Event: strconv.FormatInt(u.ID, 10), At: s.a.env.Now(),
 	})
 	if errors.Is(err, bridge.ErrRefused) {
@@ -98,7 +93,10 @@ func (s *session) press(ctx context.Context, u update) error {
 		return fmt.Errorf("receive: %w", err)
 	}
 	s.a.acknowledge(ctx, p.ID, "")
-	s.a.chosen(ctx, msg, key, &q, n)
+	err = errors.Join(s.a.chosen(ctx, room, p), s.a.env.State.Delete(ctx, askedKey(room, key)))
+	if err != nil && ctx.Err() == nil {
+		s.a.env.Log.Debug("an answered question keeps its buttons", "err", err)
+	}
 	return nil
 }
 
@@ -114,16 +112,24 @@ func (a *adapter) acknowledge(ctx context.Context, id, text string) {
 }
 
 // chosen shows in place of the buttons what was chosen. It is a comfort: the answer counts without it.
-func (a *adapter) chosen(ctx context.Context, msg int64, key string, q *asked, n int) {
+func (a *adapter) chosen(ctx context.Context, room bridge.RoomID, p *pressed) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	err := a.ask(ctx, "editMessageText", obj{
-		"chat_id": q.Chat, "message_id": msg, "text": q.Text + "\n✔ " + q.Labels[n], "reply_markup": obj{"inline_keyboard": []any{}},
-	}, nil)
-	if err == nil {
-		err = a.env.State.Delete(ctx, askedKey(key))
+	params, err := a.chat(ctx, room)
+	if err != nil {
+		return err
 	}
-	if err != nil && ctx.Err() == nil {
-		a.env.Log.Debug("an answered question keeps its buttons", "err", err)
+	params["message_id"], params["reply_markup"] = p.Message.ID, obj{"inline_keyboard": []any{}}
+	if p.Message.Text == "" { // too old to be had
+		return a.ask(ctx, "editMessageReplyMarkup", params, nil)
 	}
+	label := ""
+	for _, row := range p.Message.Markup.Rows {
+		for _, b := range row {
+			if b.Data == p.Data {
+				label = b.Text
+			}
+		}
+	}
+	return a.ask(ctx, "editMessageText", with(params, obj{"text": p.Message.Text + "\n✔ " + label}), nil)
 }

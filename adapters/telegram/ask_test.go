@@ -63,6 +63,62 @@ func TestPresses(t *testing.T) {
 	}
 }
 
+// A question in the chat of a business account is answered there; one that is too old to be told of loses its buttons.
+func TestPressesElsewhere(t *testing.T) {
+	r := newRig(t, modePoll)
+	r.Connect("conn1", telegramtest.User{ID: 9}, false)
+	r.run()
+	r.message(r.Say(telegramtest.Said{User: zhang, Text: "to the bot"}))
+	r.message(r.Say(telegramtest.Said{User: zhang, Text: "to the account", Connection: "conn1"}))
+	asker, _ := r.adapter.(bridge.Asker)
+	answered := func(room bridge.RoomID, press func(msg int64, data string)) (m telegramtest.Message) {
+		t.Helper()
+		q := bridge.Ask{ID: "ask of " + string(room), Text: "Shall I?", Choices: []bridge.Choice{{ID: "yes", Label: "Yes"}, {ID: "no", Label: "No"}}}
+		got, err := asker.Ask(t.Context(), room, "k", q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		press(num(got[0]), "k/1")
+		e := r.await("the answer", func(e bridge.Event) bool { a, ok := e.(bridge.Answered); return ok && a.Ask == q.ID })
+		if a, _ := e.(bridge.Answered); a.Room != room || a.Choice != "no" || a.User != "42" {
+			t.Errorf("in %s: %+v", room, a)
+		}
+		eventually(t, "the buttons go", func() bool {
+			m = *r.find(num(got[0]))
+			keys, err := r.state.List(t.Context(), "asked/", "", 9)
+			return len(m.Buttons) == 0 && err == nil && len(keys) == 0
+		})
+		return m
+	}
+	m := answered("b9.42", func(msg int64, data string) { r.PressIn("conn1", 42, msg, data) })
+	if m.Text != "Shall I?\n✔ No" {
+		t.Errorf("the account shows %q", m.Text)
+	}
+	m = answered("42", func(msg int64, data string) {
+		r.Push(map[string]any{"callback_query": map[string]any{
+			"id": "too old", "from": map[string]any{"id": 42, "first_name": "张三"}, "chat_instance": "1", "data": data,
+			"message": map[string]any{"message_id": msg, "date": 0, "chat": map[string]any{"id": 42, "type": "private", "first_name": "张三"}},
+		}})
+	})
+	if m.Text != "Shall I?" {
+		t.Errorf("the old one shows %q", m.Text)
+	}
+}
+
+// find is a message of the bot with that id, wherever it is.
+func (r *rig) find(id int64) *telegramtest.Message {
+	r.t.Helper()
+	for _, chat := range []int64{42, -42} {
+		for _, m := range r.Messages(chat) {
+			if m.ID == id {
+				return &m
+			}
+		}
+	}
+	r.t.Fatalf("no message %d", id)
+	return nil
+}
+
 // refused makes the gateway answer every event so.
 func (r *rig) refused(err error) {
 	r.hearing.Lock()

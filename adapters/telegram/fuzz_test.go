@@ -38,7 +38,7 @@ func FuzzParse(f *testing.F) {
 		}
 		client := &http.Client{Transport: unreachable{}}
 		a := &adapter{words: &english, env: bridge.Env{Log: slog.New(slog.DiscardHandler), HTTP: client, State: store.KV("x"), Lobby: &lobby{}, Now: time.Now}}
-		s := &session{a: a, in: taker{t}, me: user{Username: "acme_bot"}}
+		s := &session{a: a, in: taker{t}, me: user{Username: "acme_bot"}, albums: &a.albums}
 		if err := s.remember(t.Context()); err != nil {
 			t.Fatal(err)
 		}

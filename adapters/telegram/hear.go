@@ -17,7 +17,7 @@ type session struct {
 	a  *adapter
 	in bridge.Inbox
 	me user
-	albums
+	*albums
 	ctx  context.Context //nolint:containedctx // a session is as long as its context
 	gate sync.RWMutex    // read-locked by calls of the hook, which end before Run does
 }
@@ -41,7 +41,7 @@ func (a *adapter) Run(ctx context.Context, in bridge.Inbox) error {
 }
 
 func (a *adapter) run(ctx context.Context, in bridge.Inbox) error {
-	s := &session{a: a, in: in}
+	s := &session{a: a, in: in, albums: &a.albums}
 	var err error
 	if s.me, err = a.self(ctx); err != nil {
 		return err
@@ -330,6 +330,15 @@ func (a *adapter) connected(ctx context.Context, c *connection) error {
 	defer a.mu.Unlock()
 	a.owners[c.ID] = c.User.ID
 	return nil
+}
+
+// roomOf is the chat of a message.
+func (a *adapter) roomOf(ctx context.Context, m *message) (bridge.RoomID, error) {
+	if m.Connection == "" {
+		return roomOf(0, m.Chat.ID), nil
+	}
+	owner, err := a.owner(ctx, m.Connection)
+	return roomOf(owner, m.Chat.ID), err
 }
 
 // owner is whose account a connection is.

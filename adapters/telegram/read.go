@@ -60,7 +60,7 @@ func (s *session) spoken(ctx context.Context, u update, m *message, owner int64)
 		Room: room, User: who, Msg: msgOf(m.ID), At: at, Name: m.From.name(), Text: s.text(m), Files: s.files(m),
 		Own: owner != 0 && (m.SentByBot != nil || m.From.ID == owner),
 	}
-	if e.Text == "/start" && s.member(who) {
+	if e.Text == "/start" && s.a.member(who) {
 		e.Text = "/help" // what an employee needs who has just begun
 	}
 	if m.ReplyTo != nil {
@@ -76,9 +76,9 @@ func (s *session) spoken(ctx context.Context, u update, m *message, owner int64)
 }
 
 // member reports whether a user is an employee, who works with the bot.
-func (s *session) member(u bridge.UserID) bool {
-	return slices.ContainsFunc(s.a.env.Lobby.Members(), func(m bridge.Member) bool {
-		own, ok := m.Account(s.a.env.Name)
+func (a *adapter) member(u bridge.UserID) bool {
+	return slices.ContainsFunc(a.env.Lobby.Members(), func(m bridge.Member) bool {
+		own, ok := m.Account(a.env.Name)
 		return ok && own == u
 	})
 }
@@ -105,7 +105,7 @@ func (s *session) avatar(ctx context.Context, id int64) bridge.File {
 		wide  = 160
 		brief = 3 * time.Second
 	)
-	key := fmt.Sprintf("met/%d", id)
+	key := metKey(id)
 	if _, _, err := s.a.env.State.Get(ctx, key); err == nil {
 		return bridge.File{}
 	}

@@ -81,7 +81,7 @@ func (a *adapter) Send(ctx context.Context, to bridge.RoomID, d bridge.Draft) ([
 	if len(steps) == 1 {
 		return steps[0](ctx)
 	}
-	return a.several(ctx, "half/"+d.Key, steps)
+	return a.several(ctx, halfPrefix(to)+d.Key, steps)
 }
 
 // step is one call that shows something.

@@ -110,6 +110,12 @@ type message struct {
 	Connection string `json:"business_connection_id"`
 	SentByBot  *user  `json:"sender_business_bot"`
 	Group      string `json:"media_group_id"`
+	Markup     struct {
+		Rows [][]struct {
+			Text string `json:"text"`
+			Data string `json:"callback_data"`
+		} `json:"inline_keyboard"`
+	} `json:"reply_markup"`
 
 	Forward *struct {
 		SenderUser *user  `json:"sender_user"`

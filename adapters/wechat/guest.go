@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/xml"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -34,10 +35,43 @@ const (
 	maxName = 20
 )
 
+func guestKey(user bridge.UserID) string { return "guest/" + string(user) }
+
+// Forget removes who somebody is, and how far messages to them were sent.
+func (a *adapter) Forget(ctx context.Context, t bridge.Traces) error {
+	for _, user := range t.Users {
+		if err := a.forget(ctx, user); err != nil {
+			return fmt.Errorf("forget a customer: %w", err)
+		}
+	}
+	return nil
+}
+
+func (a *adapter) forget(ctx context.Context, user bridge.UserID) error {
+	turn := a.turn(string(user)) // a push that is being handled would keep it anew
+	turn.Lock()
+	defer turn.Unlock()
+	if err := a.env.State.Delete(ctx, guestKey(user)); err != nil {
+		return err
+	}
+	const page = 100
+	for {
+		keys, err := a.env.State.List(ctx, partKey(bridge.RoomID(user), ""), "", page)
+		for _, key := range keys {
+			if err == nil {
+				err = a.env.State.Delete(ctx, key)
+			}
+		}
+		if err != nil || len(keys) < page {
+			return err
+		}
+	}
+}
+
 // guest reads what is known of the writer, and asks WeChat about a new one.
 func (a *adapter) guest(ctx context.Context, m *push) (guest, error) {
 	var g guest
-	if _, err := bridge.Load(ctx, a.env.State, "guest/"+string(m.FromUserName), &g); err != nil {
+	if _, err := bridge.Load(ctx, a.env.State, guestKey(m.user()), &g); err != nil {
 		return g, err
 	}
 	before := g
@@ -50,7 +84,7 @@ func (a *adapter) guest(ctx context.Context, m *push) (guest, error) {
 	if g == before {
 		return g, nil
 	}
-	return g, bridge.Keep(ctx, a.env.State, "guest/"+string(m.FromUserName), g)
+	return g, bridge.Keep(ctx, a.env.State, guestKey(m.user()), g)
 }
 
 // look asks WeChat who it is. What fails is asked again later: the message does not wait for it.
@@ -110,7 +144,7 @@ func (a *adapter) greet(ctx context.Context, p tencent.Push, m *push, g guest) [
 	}
 	if g.Asked == "" {
 		g.Asked = m.id()
-		if err := bridge.Keep(ctx, a.env.State, "guest/"+string(m.FromUserName), g); err != nil {
+		if err := bridge.Keep(ctx, a.env.State, guestKey(m.user()), g); err != nil {
 			a.env.Log.WarnContext(ctx, "could not note that a customer is asked for a name; not asked", "err", err)
 			return nil
 		}

@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/hutong-im/hutong/bridge"
@@ -115,7 +116,7 @@ func (a *adapter) take(ctx context.Context, p tencent.Push) ([]byte, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(s.ctx, cancel)()
-	turn := &a.turns[turnOf(string(m.FromUserName))]
+	turn := a.turn(string(m.FromUserName))
 	turn.Lock()
 	defer turn.Unlock()
 	a.called(ctx)
@@ -134,12 +135,12 @@ func (a *adapter) take(ctx context.Context, p tencent.Push) ([]byte, error) {
 	return a.greet(ctx, p, m, who), nil
 }
 
-// turnOf spreads customers over the turns: of one customer one push is handled at a time, so that their words
+// turn spreads customers over the turns: of one customer one push is handled at a time, so that their words
 // stay in order and what is known of them is not mixed up.
-func turnOf(openid string) uint32 {
+func (a *adapter) turn(openid string) *sync.Mutex {
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(openid)) // never fails
-	return h.Sum32() % turns
+	return &a.turns[h.Sum32()%turns]
 }
 
 // called notes that WeChat knows the address.

@@ -32,6 +32,7 @@ type rig struct {
 	mu     sync.Mutex
 	events []bridge.Event
 	refuse error
+	hold   chan struct{} // Receive waits until it is closed
 	clock  time.Duration
 }
 
@@ -47,6 +48,9 @@ func (c company) Company() bridge.Company { return c.r.Company() }
 
 // Receive implements bridge.Inbox.
 func (r *rig) Receive(_ context.Context, e bridge.Event) error {
+	if r.hold != nil {
+		<-r.hold
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.refuse != nil {

@@ -69,12 +69,14 @@ type service struct {
 
 const sendPath = "/cgi-bin/message/custom/send"
 
+func partKey(room bridge.RoomID, key string) string { return "part/" + string(room) + "/" + key }
+
 // Send says the text, then the files. WeChat gives messages no ids, so that their keys serve.
 func (a *adapter) Send(ctx context.Context, to bridge.RoomID, d bridge.Draft) ([]bridge.MsgID, error) {
 	several := d.Text != "" && len(d.Files) > 0 || len(d.Files) > 1
 	done := 0
 	if several {
-		if _, err := bridge.Load(ctx, a.env.State, "part/"+d.Key, &done); err != nil {
+		if _, err := bridge.Load(ctx, a.env.State, partKey(to, d.Key), &done); err != nil {
 			return nil, err
 		}
 	}
@@ -89,7 +91,7 @@ func (a *adapter) Send(ctx context.Context, to bridge.RoomID, d bridge.Draft) ([
 				a.env.Log.DebugContext(ctx, "an agent of the account speaks", "kf_account", m.Service.Account)
 			}
 			if err := a.client.Call(ctx, http.MethodPost, sendPath, nil, m, nil); err != nil {
-				return nil, a.stopped(ctx, d, i, err)
+				return nil, a.stopped(ctx, partKey(to, d.Key), i, err)
 			}
 		}
 		id := bridge.MsgID(d.Key)
@@ -99,7 +101,7 @@ func (a *adapter) Send(ctx context.Context, to bridge.RoomID, d bridge.Draft) ([
 		ids = append(ids, id)
 	}
 	if done > 0 {
-		if err := a.env.State.Delete(ctx, "part/"+d.Key); err != nil {
+		if err := a.env.State.Delete(ctx, partKey(to, d.Key)); err != nil {
 			a.env.Log.WarnContext(ctx, "could not forget how far a message was sent", "err", err)
 		}
 	}
@@ -149,10 +151,10 @@ func (a *adapter) speaker(as bridge.Label) *service {
 }
 
 // stopped is a message of which i parts are shown. The next try must not show them again.
-func (a *adapter) stopped(ctx context.Context, d bridge.Draft, i int, err error) error {
+func (a *adapter) stopped(ctx context.Context, key string, i int, err error) error {
 	if i > 0 {
 		// The deadline may be what stopped it.
-		if kept := bridge.Keep(context.WithoutCancel(ctx), a.env.State, "part/"+d.Key, i); kept != nil {
+		if kept := bridge.Keep(context.WithoutCancel(ctx), a.env.State, key, i); kept != nil {
 			return bridge.Unsure(errors.Join(err, kept))
 		}
 	}

@@ -59,6 +59,8 @@ var (
 	_ bridge.Noticer = (*adapter)(nil)
 	_ bridge.Hooked  = (*adapter)(nil)
 	_ bridge.Paged   = (*adapter)(nil)
+
+	_ bridge.Forgetter = (*adapter)(nil)
 )
 
 const (

@@ -138,6 +138,16 @@ type adapter struct {
 	listed []string               // the accounts, once they are known
 }
 
+var _ interface {
+	bridge.Asker
+	bridge.Fetcher
+	bridge.Inviter
+	bridge.Prober
+	bridge.Warner
+	bridge.Hooked
+	bridge.Forgetter
+} = (*adapter)(nil)
+
 // Open makes the adapter. It does not speak to WeCom yet.
 func (c *Config) Open(env bridge.Env) (bridge.Adapter, error) {
 	envelope, err := c.envelope(env.Now)

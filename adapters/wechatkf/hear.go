@@ -200,7 +200,7 @@ func (a *adapter) profiles(ctx context.Context, items []item) map[string]profile
 			continue
 		}
 		var p profile
-		_, _ = bridge.Load(ctx, a.env.State, "who/"+id, &p) // one that cannot be read is asked for again
+		_, _ = bridge.Load(ctx, a.env.State, whoKey(id), &p) // one that cannot be read is asked for again
 		out[id] = p
 		if a.env.Now().Sub(time.Unix(p.Asked, 0)) > profileLife {
 			ask = append(ask, id)
@@ -237,7 +237,7 @@ func (a *adapter) askProfiles(ctx context.Context, ids []string, into map[string
 		}
 		p.Asked = a.env.Now().Unix()
 		into[id] = p
-		if err := bridge.Keep(ctx, a.env.State, "who/"+id, p); err != nil {
+		if err := bridge.Keep(ctx, a.env.State, whoKey(id), p); err != nil {
 			return err
 		}
 	}

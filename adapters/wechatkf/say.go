@@ -83,7 +83,7 @@ func ids(id bridge.MsgID, err error) ([]bridge.MsgID, error) {
 
 // sayAll says several parts. What has arrived of them before one failed is kept, so that a retry does not repeat it.
 func (a *adapter) sayAll(ctx context.Context, to bridge.RoomID, key string, parts []part) ([]bridge.MsgID, error) {
-	note := "part/" + msgID(to, key, 0)
+	note := partPrefix + string(to) + "/" + msgID(to, key, 0)
 	var done []bridge.MsgID
 	kept, err := bridge.Load(ctx, a.env.State, note, &done)
 	if err != nil {

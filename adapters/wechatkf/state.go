@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -22,6 +23,14 @@ const (
 
 	stateRefused = -1 // ours: a servicer refuses the customer's messages
 )
+
+// What is kept of customers and chats, by its keys.
+const (
+	seatPrefix = "seat/" // then the chat
+	partPrefix = "part/" // then the chat and the message
+)
+
+func whoKey(customer string) string { return "who/" + customer }
 
 // seat is a session that is not the gateway's to answer.
 type seat struct {
@@ -88,9 +97,9 @@ func (a *adapter) seat(ctx context.Context, room bridge.RoomID, s *seat) {
 	var err error
 	switch {
 	case s == nil && had:
-		err = a.env.State.Delete(ctx, "seat/"+string(room))
+		err = a.env.State.Delete(ctx, seatPrefix+string(room))
 	case s != nil && (!had || old != *s):
-		err = bridge.Keep(ctx, a.env.State, "seat/"+string(room), s)
+		err = bridge.Keep(ctx, a.env.State, seatPrefix+string(room), s)
 	}
 	if err != nil {
 		a.env.Log.WarnContext(ctx, "who serves a session cannot be kept", "err", err)
@@ -99,36 +108,76 @@ func (a *adapter) seat(ctx context.Context, room bridge.RoomID, s *seat) {
 
 // readSeats reads what seat has kept.
 func (a *adapter) readSeats(ctx context.Context) error {
-	const prefix, page = "seat/", 500
 	seats := map[bridge.RoomID]seat{}
-	for after := ""; ; {
-		keys, err := a.env.State.List(ctx, prefix, after, page)
-		if err != nil {
-			return fmt.Errorf("read who serves the sessions: %w", err)
+	err := a.kept(ctx, seatPrefix, func(key string, room bridge.RoomID) error {
+		var s seat
+		if _, err := bridge.Load(ctx, a.env.State, key, &s); err != nil {
+			return err
 		}
-		for _, k := range keys {
-			var s seat
-			_, err := bridge.Load(ctx, a.env.State, k, &s)
-			if err != nil {
-				return err
-			}
-			if s.over(a.env.Now()) {
-				err = a.env.State.Delete(ctx, k)
-			} else {
-				seats[bridge.RoomID(strings.TrimPrefix(k, prefix))] = s
-			}
-			if err != nil && !errors.Is(err, bridge.ErrNotFound) {
-				return fmt.Errorf("forget who served a session: %w", err)
-			}
+		if s.over(a.env.Now()) {
+			return a.env.State.Delete(ctx, key)
 		}
-		if len(keys) < page {
-			break
-		}
-		after = keys[len(keys)-1]
+		seats[room] = s
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("read who serves the sessions: %w", err)
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.seats = seats
+	return nil
+}
+
+// kept calls f for everything that is kept of chats under a prefix.
+func (a *adapter) kept(ctx context.Context, prefix string, f func(key string, room bridge.RoomID) error) error {
+	const page = 500
+	for after := ""; ; {
+		keys, err := a.env.State.List(ctx, prefix, after, page)
+		if err != nil {
+			return err
+		}
+		for _, key := range keys {
+			account, rest, _ := strings.Cut(strings.TrimPrefix(key, prefix), "/")
+			customer, _, _ := strings.Cut(rest, "/")
+			if err := f(key, roomOf(account, customer)); err != nil {
+				return err
+			}
+			after = key
+		}
+		if len(keys) < page {
+			return nil
+		}
+	}
+}
+
+// Forget removes who somebody is, who serves them, how far messages to them were sent, and what may be said to them when
+// they open the chat.
+func (a *adapter) Forget(ctx context.Context, t bridge.Traces) error {
+	theirs := func(room bridge.RoomID) bool {
+		_, customer, _ := split(room)
+		return slices.Contains(t.Users, bridge.UserID(customer)) || slices.Contains(t.Rooms, room)
+	}
+	a.mu.Lock()
+	maps.DeleteFunc(a.seats, func(room bridge.RoomID, _ seat) bool { return theirs(room) })
+	maps.DeleteFunc(a.codes, func(room bridge.RoomID, _ code) bool { return theirs(room) })
+	a.mu.Unlock()
+	for _, prefix := range []string{seatPrefix, partPrefix} {
+		err := a.kept(ctx, prefix, func(key string, room bridge.RoomID) error {
+			if !theirs(room) {
+				return nil
+			}
+			return a.env.State.Delete(ctx, key)
+		})
+		if err != nil {
+			return fmt.Errorf("forget a customer's chats: %w", err)
+		}
+	}
+	for _, user := range t.Users {
+		if err := a.env.State.Delete(ctx, whoKey(string(user))); err != nil {
+			return fmt.Errorf("forget who a customer is: %w", err)
+		}
+	}
 	return nil
 }
 

@@ -72,15 +72,25 @@ type Button struct{ Text, Data string }
 
 // Press is a user who presses a button; data is what it brings back, or what a client makes up. It returns the
 // call's id, which has to be answered.
-func (s *Server) Press(user, msg int64, data string) string {
+func (s *Server) Press(user, msg int64, data string) string { return s.PressIn("", user, msg, data) }
+
+// PressIn is Press in the chat of a business account, through that connection.
+func (s *Server) PressIn(connection string, user, msg int64, data string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c := s.chats[user]
+	if connection != "" {
+		c = s.chats[-user]
+	}
+	pressed := s.wire(c.find(msg))
+	if connection != "" {
+		pressed["business_connection_id"] = connection
+	}
 	id := fmt.Sprintf("press%d", s.nextPress)
 	s.nextPress++
 	s.presses[id] = true
 	s.push(map[string]any{"callback_query": map[string]any{
-		"id": id, "from": userWire(c.user), "message": s.wire(c.find(msg)), "chat_instance": "1", "data": data,
+		"id": id, "from": userWire(c.user), "message": pressed, "chat_instance": "1", "data": data,
 	}})
 	return id
 }
@@ -384,6 +394,13 @@ func (s *Server) wire(m *Message) map[string]any {
 	}
 	if m.Group != "" {
 		out["media_group_id"] = m.Group
+	}
+	var rows []any
+	for _, b := range m.Buttons {
+		rows = append(rows, []any{map[string]any{"text": b.Text, "callback_data": b.Data}})
+	}
+	if len(rows) > 0 {
+		out["reply_markup"] = map[string]any{"inline_keyboard": rows}
 	}
 	if m.ReplyTo != 0 {
 		if to := m.chat.find(m.ReplyTo); to != nil {

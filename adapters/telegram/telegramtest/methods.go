@@ -48,6 +48,7 @@ func methods() map[string]method {
 		"sendMessage":            {common(fields{"text": "*string", "entities": "list", "reply_markup": "object"}), true, sendMessage},
 		"sendMediaGroup":         {common(fields{"media": "*list"}), true, sendMediaGroup},
 		"editMessageText":        {common(fields{"message_id": "*int", "text": "*string", "entities": "list", "reply_markup": "object"}), true, editText},
+		"editMessageReplyMarkup": {common(fields{"message_id": "*int", "reply_markup": "object"}), true, editButtons},
 		"editMessageCaption":     {common(fields{"message_id": "*int", "caption": "string", "caption_entities": "list"}), true, editCaption},
 		"deleteMessage":          {fields{"chat_id": "*int", "message_id": "*int"}, true, deleteMessage},
 		"deleteBusinessMessages": {fields{"business_connection_id": "*string", "message_ids": "*list"}, true, deleteBusiness},
@@ -297,6 +298,19 @@ func editText(s *Server, in input) (any, *fault) {
 		return nil, bad("message text is empty")
 	}
 	return s.edited(m, text, list)
+}
+
+func editButtons(s *Server, in input) (any, *fault) {
+	buttons, f := keyboard(in)
+	if f != nil {
+		return nil, f
+	}
+	m, f := s.mine(in)
+	if f != nil {
+		return nil, f
+	}
+	m.Buttons = buttons
+	return s.wire(m), nil
 }
 
 func editCaption(s *Server, in input) (any, *fault) {
