@@ -124,6 +124,9 @@ func (c *Commands) remark(ctx context.Context, w *words, cmd bridge.Command) (br
 func (c *Commands) tag(ctx context.Context, w *words, cmd bridge.Command) (bridge.Ask, error) {
 	tags := cmd.Link.Tags
 	wish := strings.Fields(cmd.Args)
+	if t, off := strings.CutPrefix(cmd.Args, "-"); off && slices.Contains(tags, t) {
+		wish = []string{cmd.Args} // the source of a card may have spaces
+	}
 	if len(wish) == 0 {
 		return say(w.tags, orNone(w, strings.Join(tags, ", "))), nil
 	}

@@ -50,6 +50,12 @@ func TestCommandsAboutACustomer(t *testing.T) {
 	w := newTown(t)
 	id := w.befriend(1, "小红", "lilei")
 	c := commands(w, "en")
+	l, err := w.store.Link(w.ctx, id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Tags = []string{"first run"} // of a card
+	w.commit(bridge.Step{Links: []bridge.Link{l}})
 	for _, step := range []struct {
 		command, args, says string
 		check               func(bridge.Link) bool
@@ -57,6 +63,7 @@ func TestCommandsAboutACustomer(t *testing.T) {
 		{"remark", "", "Remark: (none)", func(l bridge.Link) bool { return l.Remark == "" }},
 		{"remark", "喜欢\u202e喝茶\n了", "Remark: 喜欢喝茶 了", func(l bridge.Link) bool { return l.Remark == "喜欢喝茶 了" }},
 		{"remark", "-", "Remark: (none)", func(l bridge.Link) bool { return l.Remark == "" }},
+		{"tag", "-first run", "Tags: (none)", func(l bridge.Link) bool { return len(l.Tags) == 0 }},
 		{"tag", "vip #广交会 vip", "Tags: 广交会, vip", func(l bridge.Link) bool { return slices.Equal(l.Tags, []string{"广交会", "vip"}) }},
 		{"tag", "-vip", "Tags: 广交会", func(l bridge.Link) bool { return slices.Equal(l.Tags, []string{"广交会"}) }},
 		{"tag", "", "Tags: 广交会", nil},
@@ -79,7 +86,7 @@ func TestCommandsAboutACustomer(t *testing.T) {
 		}
 	}
 	tooMany := strings.Join(strings.Split("abcdefghijklmnopqrstuvwxy", ""), " ")
-	l, _ := w.store.Link(w.ctx, id)
+	l, _ = w.store.Link(w.ctx, id)
 	if _, err := c.Command(w.ctx, bridge.Command{Member: w.members[0], Link: &l, Name: "tag", Args: tooMany}); err == nil {
 		t.Error("25 tags are taken")
 	}

@@ -101,7 +101,7 @@ func (n *network) Facts() adaptertest.Facts {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.pages = map[bridge.UserID]*browsertest.Page{}
-	return adaptertest.Facts{Replies: true}
+	return adaptertest.Facts{Replies: true, Boardless: true}
 }
 
 func (n *network) Attach(a bridge.Adapter) {

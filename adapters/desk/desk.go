@@ -29,6 +29,7 @@ type Desk struct {
 
 var (
 	_ bridge.Opener   = (*Desk)(nil)
+	_ bridge.Updater  = (*Desk)(nil)
 	_ bridge.Entrance = (*Desk)(nil)
 	_ bridge.Paged    = (*Desk)(nil)
 )
@@ -80,6 +81,11 @@ func (d *Desk) Open(ctx context.Context, o bridge.Opening) (bridge.RoomID, error
 	sum := sha256.Sum256([]byte(o.Key))
 	room := browser.RoomOf(o.Members[0], hex.EncodeToString(sum[:10]))
 	return room, d.Refresh(ctx, room)
+}
+
+// Update tells the member's open pages to look again: what they show of a customer is the gateway's own book.
+func (d *Desk) Update(ctx context.Context, room bridge.RoomID, _ bridge.Opening) error {
+	return d.Refresh(ctx, room)
 }
 
 // member is the employee who sits at the desk under the name.

@@ -316,14 +316,14 @@ func TestOtherSites(t *testing.T) {
 		"old browsers": {"Sec-Fetch-Site": {""}, "Origin": {"https://evil.example"}},
 	} {
 		b.Header = head
-		for _, target := range []string{"/desk/api/say", "/desk/api/pin", "/desk/out", "/desk/password", "/desk/in", "/desk/enter"} {
+		for _, target := range []string{"/desk/api/say", "/desk/api/command", "/desk/out", "/desk/password", "/desk/in", "/desk/enter"} {
 			if w := b.Form(target, "x", "y"); w.Code != http.StatusForbidden {
 				t.Errorf("%s: %s: status %d, want 403", name, target, w.Code)
 			}
 		}
 	}
 	b.Header = http.Header{}
-	if w := b.Form("/desk/api/pin", "room", "lilei.x"); w.Code != http.StatusBadRequest {
+	if w := b.Form("/desk/api/command", "room", "lilei.x"); w.Code != http.StatusBadRequest {
 		t.Errorf("a plain form instead of JSON: status %d, want 400", w.Code)
 	}
 	if !o.signedIn(b) {
@@ -408,16 +408,7 @@ func FuzzForms(f *testing.F) {
 func TestAFailedMessageAsks(t *testing.T) {
 	o := newOffice(t)
 	o.run()
-	b := o.seated("lilei")
-	customer := o.house.Inbox(bridge.ContactSide)
-	if err := customer.Receive(t.Context(), bridge.Joined{Room: "c", User: "c", Card: "OPENCARD", Name: "小红", At: o.now()}); err != nil {
-		t.Fatal(err)
-	}
-	rooms, err := o.house.Lobby(bridge.MemberSide).Rooms(t.Context(), "lilei")
-	if err != nil || len(rooms) != 1 {
-		t.Fatalf("rooms = %+v, %v", rooms, err)
-	}
-	room := rooms[0].Room
+	b, room := o.seated("lilei"), o.customer()
 	page := func() string { return b.Get("/desk/api/room?n=10&room=" + url.QueryEscape(string(room))).Body.String() }
 	fate := bridge.Fate{State: bridge.StateFailed, Reason: "blocked", Ask: &bridge.Ask{
 		ID: "fate:d1", Text: "blocked", Choices: []bridge.Choice{{ID: "send", Label: "重新发送"}},
@@ -436,5 +427,55 @@ func TestAFailedMessageAsks(t *testing.T) {
 	mark(bridge.Fate{State: bridge.StateSent})
 	if got := page(); strings.Contains(got, "fate:d1") {
 		t.Errorf("the page still shows %s", got)
+	}
+}
+
+// customer is the room of one who has asked for lilei.
+func (o *office) customer() bridge.RoomID {
+	o.Helper()
+	customer := o.house.Inbox(bridge.ContactSide)
+	if err := customer.Receive(o.Context(), bridge.Joined{Room: "c", User: "c", Card: "OPENCARD", Name: "小红", At: o.now()}); err != nil {
+		o.Fatal(err)
+	}
+	rooms, err := o.house.Lobby(bridge.MemberSide).Rooms(o.Context(), "lilei")
+	if err != nil || len(rooms) != 1 {
+		o.Fatalf("rooms = %+v, %v", rooms, err)
+	}
+	return rooms[0].Room
+}
+
+// What buttons and fields stand for is heard as if it had been typed, and nothing else is.
+func TestButtonsAreCommands(t *testing.T) {
+	o := newOffice(t)
+	o.run()
+	b, room := o.seated("lilei"), o.customer()
+	const id = "01J8Z3V7K2QWERTYASDFGHZXCV"
+	for name, c := range map[string]struct {
+		room   bridge.RoomID
+		id     string
+		text   string
+		status int
+	}{
+		"a command":           {room, id, "/remark  喜欢喝茶 ", http.StatusNoContent},
+		"an unknown one":      {room, id, "/fly", http.StatusBadRequest},
+		"words":               {room, id, "remark x", http.StatusBadRequest},
+		"nothing":             {room, id, "/", http.StatusBadRequest},
+		"too long":            {room, id, "/remark " + strings.Repeat("长", 500), http.StatusBadRequest},
+		"without a name":      {room, "x", "/pin", http.StatusBadRequest},
+		"somebody's else":     {"hanmeimei.x", id, "/pin", http.StatusNotFound},
+		"in no room whatever": {"", id, "/pin", http.StatusNotFound},
+	} {
+		before := len(o.house.Events())
+		w := b.JSON("/desk/api/command", map[string]any{"room": c.room, "id": c.id, "text": c.text})
+		heard := o.house.Events()[before:]
+		if w.Code != c.status || (w.Code == http.StatusNoContent) != (len(heard) == 1) {
+			t.Errorf("%s: status %d, heard %+v", name, w.Code, heard)
+		}
+		if len(heard) != 1 {
+			continue
+		}
+		if e, ok := heard[0].(bridge.MessageEvent); !ok || e.Text != "/remark  喜欢喝茶" || e.Room != room || e.User != "lilei" || e.Msg != id {
+			t.Errorf("%s: heard %+v", name, heard[0])
+		}
 	}
 }

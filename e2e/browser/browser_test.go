@@ -88,6 +88,7 @@ func TestTwoWindows(t *testing.T) {
 	accept(member, customer)
 	talk(member, customer)
 	aPicture(t, member, customer)
+	notes(member)
 
 	customer.Reach(false)
 	member.Reach(false)
@@ -168,6 +169,26 @@ func aPicture(t *testing.T, member, customer *window.Window) {
 	customer.Look("chosen", window.Narrow)
 	customer.Click(window.ID("send"))
 	member.Sees("the picture", `document.querySelector('`+string(window.ID("image"))+` img')?.naturalWidth > 0`)
+}
+
+// notes are what the member notes of the customer, in the panel beside the conversation.
+func notes(member *window.Window) {
+	member.T.Helper()
+	has := func(name, what string) string {
+		return `document.querySelector('` + string(window.ID(name)) + `')?.` + what
+	}
+	member.Click(window.ID("about-open"))
+	member.Type(window.ID("about-remark"), "喜欢喝茶 <b>\r")
+	member.Sees("the remark", has("about", `querySelector('input').value === '喜欢喝茶 <b>'`))
+	member.Type(window.ID("about-tag"), "vip 展会\r")
+	member.Sees("both tags, beside the card's", has("about", `querySelectorAll('li').length === 3`))
+	member.Look("about", window.Wide)
+	member.Click(window.ID("untag"))
+	member.Sees("that the card's is gone", has("about", `querySelectorAll('li').length === 2`)+` && `+has("about", `querySelector('li').innerText.startsWith('vip')`))
+	member.Click(window.ID("pin"))
+	member.Sees("that it is pinned", has("pin", `ariaPressed === 'true'`)+` && document.querySelector('.room .pin') != null`)
+	member.Click(window.ID("about-open"))
+	member.Sees("the panel closed", has("about", `hidden`))
 }
 
 // whileAway lets both write while the server is gone, and starts it again.

@@ -91,6 +91,8 @@ export class Talk {
     this.view = view;
     $('peer').textContent = view.name;
     $('label').textContent = labelOf(view);
+    $('window').textContent = view.window || '';
+    $('window').hidden = !view.window;
     $('peer-avatar').replaceWith(Object.assign(avatar(view.name), { id: 'peer-avatar' }));
     const asks = view.asks || [];
     const text = view.state === 'active' || (view.state === 'asked' && asks.some((a) => a.request)) ? '' : t(`talk_${view.state}`);

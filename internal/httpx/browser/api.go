@@ -38,7 +38,7 @@ func (c *Chat) Mount(mux *http.ServeMux, prefix string) {
 	if c.opts.Side == bridge.ContactSide {
 		post("leave", c.leave)
 	} else {
-		post("pin", c.pin)
+		post("command", c.command)
 	}
 	post("upload", c.upload)
 	mux.Handle("GET "+prefix+"/live", c.signed(func(w http.ResponseWriter, r *http.Request, u bridge.UserID) error {

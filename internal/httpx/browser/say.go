@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -35,10 +36,10 @@ type (
 	}
 	roomForm struct {
 		Room   bridge.RoomID `json:"room"`
-		ID     string        `json:"id"`     // leave: the page's name for this wish
+		ID     string        `json:"id"`     // leave, command: the page's name for this wish
 		Ask    string        `json:"ask"`    // answer
 		Choice string        `json:"choice"` // answer
-		On     bool          `json:"on"`     // pin
+		Text   string        `json:"text"`   // command
 	}
 )
 
@@ -303,18 +304,24 @@ func (c *Chat) answer(w http.ResponseWriter, r *http.Request, u bridge.UserID) e
 	return nil
 }
 
-// pin keeps a conversation at the top of the user's list.
-func (c *Chat) pin(w http.ResponseWriter, r *http.Request, u bridge.UserID) error {
+// maxCommand is how many characters a command may have that the page makes: a remark, or a few tags.
+const maxCommand = 500
+
+// command takes what a button or a field of the page says for its user, such as "/pin". It is answered with a hint.
+func (c *Chat) command(w http.ResponseWriter, r *http.Request, u bridge.UserID) error {
 	f, _, err := c.ofRoom(w, r, u)
 	if err != nil {
 		return err
 	}
-	if err := c.marks.update(r.Context(), string(u), func(m *marks) bool { return m.pin(f.Room, f.On) }); err != nil {
+	text, err := cleanText(f.Text, maxCommand)
+	if err != nil {
 		return err
 	}
-	if err := c.Refresh(r.Context(), f.Room); err != nil {
-		return err
+	words, slash := strings.CutPrefix(text, "/")
+	word, _, _ := strings.Cut(words, " ")
+	if !validID(f.ID) || !slash || !slices.Contains(c.lobby.Commands(), word) {
+		return refuse("this is no command, or its id is malformed")
 	}
-	w.WriteHeader(http.StatusNoContent)
-	return nil
+	e := bridge.MessageEvent{Room: f.Room, User: u, Msg: bridge.MsgID(f.ID), At: c.now(), Text: text}
+	return c.tell(w, r, e, "", lineEvent{})
 }

@@ -56,18 +56,15 @@ func (s shelf[T]) update(ctx context.Context, name string, change func(*T) bool)
 	}
 }
 
-// marks are what a user set on conversations: how far they have read, and which are pinned. They are of
-// the page, not of the conversation: nobody else sees them.
+// marks are how far a user has read.
 type marks struct {
-	Read   map[bridge.RoomID]string `json:"read,omitempty"`
-	Pinned map[bridge.RoomID]bool   `json:"pinned,omitempty"`
+	Read map[bridge.RoomID]string `json:"read,omitempty"`
 }
 
 // forget drops a room; false when nothing was known of it.
 func (m *marks) forget(room bridge.RoomID) bool {
-	known := m.Pinned[room] || m.Read[room] != ""
+	_, known := m.Read[room]
 	delete(m.Read, room)
-	delete(m.Pinned, room)
 	return known
 }
 
@@ -80,22 +77,6 @@ func (m *marks) read(room bridge.RoomID, line string) bool {
 		m.Read = map[bridge.RoomID]string{}
 	}
 	m.Read[room] = line
-	return true
-}
-
-// pin notes that the room is kept at the top of the list, or not.
-func (m *marks) pin(room bridge.RoomID, on bool) bool {
-	if m.Pinned[room] == on {
-		return false
-	}
-	if !on {
-		delete(m.Pinned, room)
-		return true
-	}
-	if m.Pinned == nil {
-		m.Pinned = map[bridge.RoomID]bool{}
-	}
-	m.Pinned[room] = true
 	return true
 }
 

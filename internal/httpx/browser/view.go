@@ -76,7 +76,8 @@ type (
 		Hello   string           `json:"hello,omitempty"`
 		Remark  string           `json:"remark,omitempty"`
 		Tags    []string         `json:"tags,omitempty"`
-		Since   int64            `json:"since"` // Unix milliseconds
+		Window  string           `json:"window,omitempty"` // what the customer's network allows now
+		Since   int64            `json:"since"`            // Unix milliseconds
 		Last    *lineView        `json:"last,omitempty"`
 		Verify  string           `json:"verify,omitempty"`
 		Asks    []askView        `json:"asks,omitempty"`
@@ -110,8 +111,8 @@ func viewLine(l bridge.Line, side bridge.Side) lineView {
 func viewRoom(r bridge.RoomView, side bridge.Side, m marks) roomView {
 	v := roomView{
 		Room: r.Room, State: r.State, Name: r.Other.Name, Label: r.Other.Text, Network: r.Network,
-		Hello: r.Hello, Remark: r.Remark, Tags: r.Tags, Since: r.Since.UnixMilli(), Verify: r.Verify,
-		Pinned: m.Pinned[r.Room], Read: m.Read[r.Room],
+		Hello: r.Hello, Remark: r.Remark, Tags: r.Tags, Window: r.Window, Since: r.Since.UnixMilli(), Verify: r.Verify,
+		Pinned: r.Pinned, Read: m.Read[r.Room],
 	}
 	v.Unread = r.AskID != "" // until it is answered
 	if r.Last != nil {

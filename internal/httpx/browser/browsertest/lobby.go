@@ -30,7 +30,7 @@ func (b lobby) Company() bridge.Company {
 	return b.h.company
 }
 
-func (b lobby) Commands() []string { return nil }
+func (b lobby) Commands() []string { return []string{"pin", "remark"} }
 
 func (b lobby) Members() []bridge.Member {
 	b.h.mu.Lock()
