@@ -28,18 +28,21 @@ type linkCard struct {
 }
 
 // address is a link that ends a text: alone on its line, after who sends it, in <> or, after what it is called, in ().
-var address = regexp.MustCompile(`^(?s)((?:.*[\n:：])? ?|[^\n]* \(|(?:.*\n)?<)(https?://[!-~]+)$`)
+var address = regexp.MustCompile(`^(?s)((?:.*[\n:：])? ?(?:📍 )?|[^\n]* \(|(?:.*\n)?<)(https?://[!-~]+)$`)
 
 // linkCard makes a card of a text that ends in its only link; false: it stays a text.
 func (a *adapter) linkCard(d bridge.Draft) (linkCard, bool) {
 	name, text := speaker(d.Text, d.As)
+	if len(text) > 2*maxCardURL {
+		return linkCard{}, false
+	}
 	m := address.FindStringSubmatch(text)
 	if m == nil || strings.Count(text, "://") != 1 {
 		return linkCard{}, false
 	}
 	said, link, ok := unwrap(m[1], m[2])
 	u, err := url.Parse(link)
-	if !ok || err != nil || u.Host == "" || u.User != nil || len(link) > maxCardURL {
+	if !ok || err != nil || u.Host == "" || u.User != nil || len(link) > maxCardURL || addressed.MatchString(said) {
 		return linkCard{}, false
 	}
 	shown := clip(u.Host+u.EscapedPath(), 100)
@@ -55,6 +58,9 @@ func (a *adapter) linkCard(d bridge.Draft) (linkCard, bool) {
 	c := linkCard{title: lines[0], address: link, button: a.words().open}
 	if strings.HasPrefix(said, "📍") {
 		c.button = a.words().onMap
+		if said == "📍" {
+			c.title += " " + c.button
+		}
 	}
 	if name != "" {
 		c.title = strings.TrimRight(name, ": \n") + ": " + c.title

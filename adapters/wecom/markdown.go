@@ -75,29 +75,39 @@ func read(d bridge.Draft) document {
 
 // inline reads one line, or what stands between two signs of kind.
 func inline(s string, kind byte) []span {
-	var out []span
-	add := func(list ...span) {
-		for _, x := range list {
-			if n := len(out); n > 0 && out[n-1].kind == x.kind && (x.kind == 0 || x.kind == '*') {
-				out[n-1].text += x.text
-			} else {
-				out = append(out, x)
-			}
-		}
-	}
+	var all []span
 	for from, i := 0, 0; i <= len(s); {
 		n, list := 0, []span(nil)
 		if i < len(s) {
 			n, list = formatted(s, i, kind)
 		}
 		if i > from && (n > 0 || i == len(s)) {
-			add(span{kind: kind, text: s[from:i]})
+			all = append(all, span{kind: kind, text: s[from:i]})
 		}
-		add(list...)
+		all = append(all, list...)
 		i += max(n, 1)
 		if n > 0 {
 			from = i
 		}
+	}
+	return joined(all)
+}
+
+// joined makes one span of neighbours that are shown alike.
+func joined(all []span) []span {
+	var out []span
+	for i := 0; i < len(all); {
+		var b strings.Builder
+		x := all[i]
+		for ; i < len(all) && all[i].kind == x.kind && (x.kind == 0 || x.kind == '*'); i++ {
+			b.WriteString(all[i].text)
+		}
+		if b.Len() == 0 {
+			i++
+		} else {
+			x.text = b.String()
+		}
+		out = append(out, x)
 	}
 	return out
 }
@@ -156,14 +166,18 @@ func between(s string, i int, kind byte) (int, []span) {
 
 // closing is where a sign stands next that is not escaped, or -1; what is further off than markdown can be is not looked at.
 func closing(s, sign string) int {
-	for i := 0; i < min(len(s), maxPiece); i++ {
-		if s[i] == '\\' {
-			i++
-		} else if strings.HasPrefix(s[i:], sign) {
+	s = s[:min(len(s), maxPiece)]
+	for from := 0; ; {
+		i := strings.Index(s[from:], sign)
+		if i < 0 {
+			return -1
+		}
+		i += from
+		if slashes := i - len(strings.TrimRight(s[:i], `\`)); slashes%2 == 0 {
 			return i
 		}
+		from = i + 1
 	}
-	return -1
 }
 
 func first(s string) rune { r, _ := utf8.DecodeRuneInString(s); return r }

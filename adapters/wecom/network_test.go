@@ -21,6 +21,8 @@ type network struct {
 	*wecomtest.Server
 	url string
 
+	change func(*Config) // of what the suite runs with; nil is nothing
+
 	mu    sync.Mutex
 	users int
 }
@@ -41,6 +43,9 @@ func (n *network) Config() bridge.Config {
 	c.CorpID, c.AgentID, c.API = wecomtest.CorpID, wecomtest.AgentID, n.url
 	c.Secret, c.Token, c.AESKey = bridge.MakeSecret(wecomtest.Secret), bridge.MakeSecret(wecomtest.Token), bridge.MakeSecret(wecomtest.AESKey)
 	c.PerMinute, c.PerHour = 100_000, 100_000
+	if n.change != nil {
+		n.change(c)
+	}
 	return c
 }
 

@@ -17,7 +17,10 @@ func (a *adapter) write(ctx context.Context, room bridge.RoomID, d bridge.Draft)
 	formatted := ""
 	if a.cfg.Markdown {
 		said := read(d)
-		d.Text, formatted = cmp.Or(said.plain(), d.Text), said.markdown()
+		d.Text = cmp.Or(said.plain(), d.Text)
+		if len(d.Text) <= maxPiece {
+			formatted = said.markdown()
+		}
 	}
 	card, only := a.linkCard(d)
 	var id bridge.MsgID

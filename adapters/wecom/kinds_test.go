@@ -1,0 +1,302 @@
+package wecom
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hutong-im/hutong/adapters/wecom/wecomtest"
+	"github.com/hutong-im/hutong/bridge"
+)
+
+// written sends what must arrive, in the name of a customer, and returns what the member sees of it.
+func (r *rig) written(key, text string) []wecomtest.Message {
+	r.Helper()
+	before := len(r.Inbox("lilei"))
+	if _, err := r.a.Send(r.Context(), lileiRoom, bridge.Draft{Key: key, As: wang(), Text: text}); err != nil {
+		r.Fatalf("%q: %v", text, err)
+	}
+	return r.Inbox("lilei")[before:]
+}
+
+// What has one thing to open is a card; what says more, or whose link cannot be told for certain, is text.
+func TestLinkCards(t *testing.T) {
+	long := strings.Repeat("很长", 60)
+	for name, x := range map[string]struct{ text, card, url, button string }{
+		"a bare link":          {"王小明: https://acme.example/a?b=1&c=2", "王小明: acme.example\nacme.example/a", "https://acme.example/a?b=1&c=2", "Open"},
+		"with a label":         {"王小明 · 微信联系人\nhttp://acme.example", "王小明 · 微信联系人: acme.example\nacme.example", "http://acme.example", "Open"},
+		"a shared link":        {"王小明: 公告\n明天放假\nhttps://acme.example/a", "王小明: 公告\n明天放假\nacme.example/a", "https://acme.example/a", "Open"},
+		"in angle brackets":    {"王小明: 公告\n<https://acme.example/a>", "王小明: 公告\nacme.example/a", "https://acme.example/a", "Open"},
+		"a named link":         {"王小明: 公告 (https://acme.example/a)", "王小明: 公告\nacme.example/a", "https://acme.example/a", "Open"},
+		"a place":              {"王小明: 📍 大厦\n深圳市\nhttps://map.example/?q=1,2", "王小明: 📍 大厦\n深圳市\nmap.example/", "https://map.example/?q=1,2", "Map"},
+		"a place of no name":   {"王小明: 📍 https://map.example/?q=1,2", "王小明: 📍 Map\nmap.example/", "https://map.example/?q=1,2", "Map"},
+		"introduced":           {"王小明: 看这个：https://acme.example/a", "王小明: 看这个\nacme.example/a", "https://acme.example/a", "Open"},
+		"of the gateway":       {"公告\nhttps://acme.example/a", "公告\nacme.example/a", "https://acme.example/a", "Open"},
+		"blank lines":          {"王小明: 公告\n\n \nhttps://acme.example/a", "王小明: 公告\nacme.example/a", "https://acme.example/a", "Open"},
+		"brackets of the path": {"王小明: https://acme.example/a_(b)", "王小明: acme.example\nacme.example/a_(b)", "https://acme.example/a_(b)", "Open"},
+		"a long address":       {"王小明: https://acme.example/" + strings.Repeat("a", 200), "王小明: acme.example\nacme.example/" + strings.Repeat("a", 86) + "…", "https://acme.example/" + strings.Repeat("a", 200), "Open"},
+
+		"words":                  {"王小明: 你好", "", "", ""},
+		"a link among words":     {"王小明: 看 https://acme.example/a 好吗", "", "", ""},
+		"words before a link":    {"王小明: 看 https://acme.example/a", "", "", ""},
+		"words after a link":     {"王小明: https://acme.example/a\n好吗", "", "", ""},
+		"two links":              {"王小明: https://acme.example/a\nhttps://acme.example/b", "", "", ""},
+		"another name":           {"王小明: https://acme.example@evil.example/", "", "", ""},
+		"a false address":        {"王小明: acme.example\nhttps://evil.example/", "", "", ""},
+		"no host":                {"王小明: https://", "", "", ""},
+		"no address":             {"王小明: https://%zz/", "", "", ""},
+		"another scheme":         {"王小明: ftp://acme.example/a", "", "", ""},
+		"a script":               {"王小明: javascript:alert(1)//https", "", "", ""},
+		"letters of a script":    {"王小明: https://acme.example/谢谢", "", "", ""},
+		"a sentence's end":       {"王小明: https://acme.example/a.", "", "", ""},
+		"an odd sign":            {"王小明: https://acme.example/a|b", "", "", ""},
+		"an open bracket":        {"王小明: 公告 (https://acme.example/a", "", "", ""},
+		"four lines":             {"王小明: 一\n二\n三\n四\nhttps://acme.example/a", "", "", ""},
+		"a title that is long":   {"王小明: " + long + "\nhttps://acme.example/a", "", "", ""},
+		"a description too long": {"王小明: 公告\n" + strings.Repeat(long, 4) + "\nhttps://acme.example/a", "", "", ""},
+		"an address too long":    {"王小明: https://acme.example/" + strings.Repeat("a", maxCardURL), "", "", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, wecomtest.Options{})
+			got := r.written("k", x.text)
+			typ, want := "textcard", x.card
+			if x.card == "" {
+				typ, want = "text", x.text
+			}
+			if x.card == "" && len(got) > 1 { // in pieces
+				typ, want = got[0].Type, got[0].Text
+			}
+			if got[0].Type != typ || got[0].Text != want || got[0].URL != x.url {
+				t.Fatalf("%s %q of %q, want %s %q", got[0].Type, got[0].Text, got[0].URL, typ, want)
+			}
+			body := r.Requests(sendPath)[0].Body
+			if x.card != "" && !strings.Contains(body, `"btntxt":"`+x.button+`"`) {
+				t.Errorf("not the button %s: %s", x.button, body)
+			}
+		})
+	}
+}
+
+// At its limits a card is whole, with marks and all; WeCom's limits are the rig's complaints.
+func TestLinkCardLimits(t *testing.T) {
+	r := newRig(t, wecomtest.Options{PerMinute: 1000})
+	r.cfg.PerMinute = 1000
+	r.open()
+	title := strings.Repeat("题", maxCardTitle-len([]rune("王小明: ")))
+	link := "https://acme.example/" + strings.Repeat("a", maxCardURL-len("https://acme.example/"))
+	for i := range 40 {
+		if got := r.written(fmt.Sprint(i), "王小明: "+title+"\n"+link); len(got) != 1 || got[0].Type != "textcard" {
+			t.Fatalf("the %dth: %+v", i, got)
+		}
+	}
+	for what, text := range map[string]string{
+		"one more in the title": "王小明: " + title + "题\n" + link, "one more in the address": "王小明: " + title + "\n" + link + "a",
+	} {
+		if got := r.written(what, text); got[0].Type != "text" {
+			t.Errorf("%s: %s", what, got[0].Type)
+		}
+	}
+}
+
+// Nothing that a customer writes is HTML on a card or in an article; the rig would complain.
+func TestHostileKinds(t *testing.T) {
+	r := newRig(t, wecomtest.Options{})
+	hostile := `</div><div class="highlight"><a href=x>&lt;b&gt;<!-- </p><img src=x>`
+	for i, text := range []string{
+		"王小明: " + hostile + "\n" + hostile + "\nhttps://acme.example/a&lt;b",
+		"王小明: " + hostile + "\n" + strings.Repeat(hostile, 200),
+	} {
+		got := r.written(fmt.Sprint(i), text)
+		if kind := []string{"textcard", articleKind}[i]; len(got) != 1 || got[0].Type != kind || !strings.Contains(unmarked(got[0].Text), hostile) {
+			t.Errorf("%+v", got)
+		}
+	}
+}
+
+// Whatever clients quote of a card or an article, the answer goes to whom it is for, or to nobody.
+func TestQuotedKinds(t *testing.T) {
+	long := "王小明: " + strings.Repeat("这是一段很长的话，", 400)
+	for name, text := range map[string]string{"a card": "王小明: 公告\nhttps://acme.example/a", "an article": long, "a short text": "王小明: 好"} {
+		for _, quoted := range []string{"", "title", "kind"} {
+			t.Run(name+" "+quoted, func(t *testing.T) {
+				r := newRig(t, wecomtest.Options{Quoted: quoted})
+				r.lobby.contact(1, "王小明", "")
+				r.lobby.contact(2, "赵四", "")
+				r.run()
+				said := r.written("k", text)[0]
+				r.written("l", "赵四: 公告\nhttps://acme.example/a")
+				r.Quote("LiLei", said.ID, "收到")
+				if quoted == "kind" && said.Title != "" {
+					r.until("a word to the member", func() bool { return slices.Contains(r.seen(), r.a.words().lostQuote) })
+					return
+				}
+				if got, _ := r.heard(0).(bridge.MessageEvent); got.Text != "收到" || got.ReplyTo != bridge.MsgID(said.ID) {
+					t.Errorf("heard %+v, want an answer to %s", got, said.ID)
+				}
+			})
+		}
+	}
+}
+
+// Three pieces are text; what needs a fourth is one article, with all of it. Everything can be taken back.
+func TestLongTexts(t *testing.T) {
+	line := strings.Repeat("汉", 600) + "  a & <b>\n" // 1811 bytes
+	for pieces, kind := range map[int]string{1: "text", 2: "text", 3: "text", 4: articleKind, 30: articleKind} {
+		t.Run(fmt.Sprint(pieces), func(t *testing.T) {
+			r := newRig(t, wecomtest.Options{})
+			text := "王小明 · 微信联系人\n" + strings.TrimRight(strings.Repeat(line, pieces), "\n")
+			if pieces == 1 {
+				text = "王小明 · 微信联系人\n好"
+			}
+			d := bridge.Draft{Key: "k", As: wang(), Text: text}
+			ids, err := r.a.Send(t.Context(), lileiRoom, d)
+			again, err2 := r.a.Send(t.Context(), lileiRoom, d)
+			if err != nil || err2 != nil || !slices.Equal(ids, again) {
+				t.Fatalf("%q, %v; again %q, %v", ids, err, again, err2)
+			}
+			got, all := r.Inbox("lilei"), []string(nil)
+			for i, m := range got {
+				all = append(all, m.Text)
+				if m.Type != kind || bridge.MsgID(m.ID) != ids[i] {
+					t.Errorf("a %s %s, want %s %s", m.Type, m.ID, kind, ids[i])
+				}
+			}
+			want := pieces
+			if kind == articleKind {
+				want = 1
+				if !strings.HasPrefix(got[0].Title, "王小明 · 微信联系人: 汉汉") || !strings.HasPrefix(got[0].Digest, "汉汉汉汉") {
+					t.Errorf("%q, %q", got[0].Title, got[0].Digest)
+				}
+			}
+			if len(got) != want || squeezed(strings.Join(all, "")) != squeezed(text) || want == 1 && all[0] != text {
+				t.Errorf("%d messages, want %d: %.100q", len(got), want, all)
+			}
+			for _, id := range ids {
+				if err := r.a.Delete(t.Context(), lileiRoom, id); err != nil {
+					t.Error(err)
+				}
+			}
+			if left := r.seen(); len(left) > 0 {
+				t.Errorf("%d are left", len(left))
+			}
+		})
+	}
+}
+
+// squeezed is a text without marks and without white space, of which Split takes some away where it cuts.
+func squeezed(s string) string { return strings.ReplaceAll(unmarked(s), " ", "") }
+
+// Of three pieces one is lost and the others are not repeated.
+func TestLostPiece(t *testing.T) {
+	r := newRig(t, wecomtest.Options{})
+	d := bridge.Draft{Key: "k", Text: strings.Repeat("a", 3*maxPiece)}
+	r.Fail(wecomtest.Fault{Path: sendPath, Cut: true, Times: 2})
+	for _, want := range []bridge.Verdict{bridge.VerdictUnsure, bridge.VerdictUnsure, bridge.VerdictSent} {
+		ids, err := r.a.Send(t.Context(), lileiRoom, d)
+		if v := bridge.Judge(err).Verdict; v != want || want == bridge.VerdictSent && len(ids) != 3 {
+			t.Fatalf("%q, %v", ids, err)
+		}
+	}
+	if got := strings.Join(r.seen(), ""); got != d.Text {
+		t.Errorf("the member sees %d characters", len(got))
+	}
+}
+
+const uploadPath = "/cgi-bin/media/upload"
+
+// The articles' picture is uploaded when it is wanted and used until WeCom forgets it. A retry has the same one.
+func TestCover(t *testing.T) {
+	r := newRig(t, wecomtest.Options{})
+	long := func(i int) string { return fmt.Sprint("王小明: ", i, strings.Repeat("很长。", 700)) }
+	uploads := func(want int) {
+		t.Helper()
+		if n := len(r.Requests(uploadPath)); n != want {
+			t.Fatalf("%d uploads, want %d", n, want)
+		}
+	}
+	r.written("a", long(1))
+	r.open()
+	r.written("b", long(2))
+	uploads(1)
+	r.later(coverFor - time.Hour)
+	r.Fail(wecomtest.Fault{Path: sendPath, Cut: true, Times: 1})
+	d := bridge.Draft{Key: "c", As: wang(), Text: long(3)}
+	if _, err := r.a.Send(t.Context(), lileiRoom, d); bridge.Judge(err).Verdict != bridge.VerdictUnsure {
+		t.Fatal(err)
+	}
+	r.later(2 * time.Hour)
+	r.written("d", long(4))
+	uploads(2)
+	if got := r.written("c", long(3)); len(got) != 0 {
+		t.Errorf("after a lost answer it is shown again: %+v", got)
+	}
+	r.Fail(wecomtest.Fault{Path: sendPath, Code: mediaGone, Times: 1})
+	if _, err := r.a.Send(t.Context(), lileiRoom, bridge.Draft{Key: "e", As: wang(), Text: long(5)}); bridge.Judge(err).Verdict != bridge.VerdictRetry {
+		t.Fatal(err)
+	}
+	r.written("e", long(5))
+	uploads(3)
+	r.Fail(wecomtest.Fault{Path: uploadPath, Code: -1, Times: 1})
+	r.later(coverFor)
+	if _, err := r.a.Send(t.Context(), lileiRoom, bridge.Draft{Key: "f", As: wang(), Text: long(6)}); bridge.Judge(err).Verdict != bridge.VerdictRetry {
+		t.Fatal(err)
+	}
+	r.written("f", long(6))
+	uploads(4)
+}
+
+// What WeCom does not take as a card, markdown or an article is said in text; words must arrive.
+func TestRefusedKinds(t *testing.T) {
+	for name, x := range map[string]struct {
+		text string
+		want int
+	}{
+		"a card":     {"王小明: 公告\nhttps://acme.example/a", 1},
+		"markdown":   {"王小明: **好**", 1},
+		"an article": {"王小明: " + strings.Repeat("很长。", 700), 4},
+	} {
+		r := newRig(t, wecomtest.Options{})
+		r.cfg.Markdown = true
+		r.open()
+		r.Fail(wecomtest.Fault{Path: sendPath, Code: 40008, Times: 1})
+		got := r.written("k", x.text)
+		if len(got) != x.want || got[0].Type != "text" || !strings.HasPrefix(got[0].Text, "王小明: ") {
+			t.Errorf("%s: %d messages, the first %q", name, len(got), got[0].Text)
+		}
+		r.Fail(wecomtest.Fault{Path: sendPath, Code: -1, Times: 1})
+		_, err := r.a.Send(t.Context(), lileiRoom, bridge.Draft{Key: "busy", As: wang(), Text: x.text + "?"})
+		if bridge.Judge(err).Verdict != bridge.VerdictRetry || len(r.Inbox("lilei")) != x.want {
+			t.Errorf("%s, of a busy network: %v", name, err)
+		}
+	}
+}
+
+// What WeCom can keep confidential is; links are texts then.
+func TestConfidential(t *testing.T) {
+	r := newRig(t, wecomtest.Options{})
+	r.cfg.Markdown, r.cfg.Confidential = true, true
+	if err := r.cfg.Check(); err == nil || !strings.Contains(err.Error(), "confidential") {
+		t.Errorf("markdown and confidential: %v", err)
+	}
+	r.cfg.Markdown = false
+	r.open()
+	png, mp4 := []byte("\x89PNG\r\n\x1a\n……"), []byte("\x00\x00\x00\x18ftypisom")
+	d := bridge.Draft{Key: "k", As: wang(), Text: "王小明: https://acme.example/a", Files: []bridge.Attachment{
+		attachment("a.png", "image/png", png), attachment("a.mp4", "video/mp4", mp4), attachment("a.pdf", "application/pdf", []byte("%PDF-1.7")),
+		attachment("a.amr", "audio/amr", []byte("#!AMR\n0123")),
+	}}
+	if _, err := r.a.Send(t.Context(), lileiRoom, d); err != nil {
+		t.Fatal(err)
+	}
+	r.written("l", "王小明: "+strings.Repeat("很长。", 700))
+	r.ask(bridge.Ask{ID: "a", Text: "好吗？", Choices: choices("好")})
+	var got []string
+	for _, m := range r.Inbox("lilei") {
+		got = append(got, fmt.Sprint(m.Type, m.Safe))
+	}
+	if want := "text1 image1 video1 file1 voice0 mpnews1 template_card0"; strings.Join(got, " ") != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
