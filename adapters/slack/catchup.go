@@ -34,7 +34,7 @@ func (s *session) connected() {
 // keep makes the positions durable.
 func (s *session) keep(ctx context.Context) {
 	if err := s.a.positions.keep(ctx); err != nil {
-		s.a.env.Log.Warn("how far was heard could not be kept; trying again", "err", err)
+		s.a.env.Log.Debug("how far was heard could not be kept; trying again", "err", err)
 	}
 }
 
@@ -161,11 +161,7 @@ func (s *session) seeChannel(channel string, since int64, v *sight) error {
 			}
 			v.from = micros(m.TS)
 		}
-		if cursor = next; cursor == "" {
-			v.from = 0
-			return nil
-		}
-		if len(page) > 0 && v.from <= since {
+		if cursor = next; cursor == "" || len(page) > 0 && v.from <= since {
 			return nil
 		}
 	}

@@ -197,6 +197,10 @@ func TestAccounts(t *testing.T) {
 		w.mu.Unlock()
 		r.until("the one who leaves", has(stays, false))
 		_ = r.stop()
+		w.users["UNOBODY"] = "somebody"
+		r.run()
+		r.until("no warning", func() bool { return len(r.core.Warnings()) == 0 })
+		_ = r.stop()
 	}
 }
 
@@ -210,9 +214,13 @@ func TestCatchUpNewRoom(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.member(w.channel(room), user, "hello?", "")
+	ts := r.member(w.channel(room), user, "hello?", "")
 	r.run()
 	r.wants("hello?")
+	r.until("the place is not looked at again from before", func() bool {
+		at, _ := r.core.positions.of(string(room))
+		return stampOf(at) == ts
+	})
 }
 
 // While history is limited by a 429, a place that may have gone on unheard waits, so that the order holds; another one does not.
@@ -243,6 +251,134 @@ func TestCatchUpLimited(t *testing.T) {
 	w.busy["conversations.history"] = 0
 	w.mu.Unlock()
 	r.wants("elsewhere", "before", "now")
+}
+
+// Many places are looked at in haste first, then one in pace. One that is limited, broken or gone stops no other.
+func TestCatchUpPaces(t *testing.T) {
+	w := newWorkspace(t, roomsChannel, false)
+	good, user := w.Room()
+	broken, _ := w.Room()
+	lost, _ := w.Room()
+	r := newRig(t, w)
+	for _, room := range []bridge.RoomID{good, broken, "C404"} {
+		if err := r.core.positions.begin(t.Context(), string(room), 1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.broken = w.channel(broken)
+	r.member(w.channel(lost), user, "of somebody who was forgotten", "")
+	s := quietSession(t)
+	s.a, s.in = r.core, r
+	for name, c := range map[string]struct {
+		stale  []string
+		busy   int
+		burst  int
+		waits  time.Duration
+		remain []string
+	}{
+		"in haste":  {[]string{string(broken), string(good)}, 0, 2, 0, []string{string(broken)}},
+		"in pace":   {[]string{string(broken), string(good)}, 0, 1, pace, []string{string(broken)}},
+		"gone":      {[]string{string(good), "C404"}, 0, 5, pace, []string{string(good)}},
+		"broken":    {[]string{string(good), string(broken)}, 0, 5, pace, []string{string(broken), string(good)}},
+		"limited":   {[]string{string(good)}, retrySecs, 5, retrySecs * time.Second, []string{string(good)}},
+		"forgotten": {[]string{string(lost)}, 0, 5, 0, []string{}},
+		"nothing":   {nil, 0, 5, pace, nil},
+	} {
+		clear(r.core.rest)
+		w.busy["conversations.history"] = c.busy
+		s.stale, s.burst = slices.Clone(c.stale), c.burst
+		if got := s.catchNext(); got != c.waits || !slices.Equal(s.stale, c.remain) {
+			t.Errorf("%s: the next after %s, %q remain; want %s, %q", name, got, s.stale, c.waits, c.remain)
+		}
+		if c.busy > 0 && s.burst != 0 {
+			t.Errorf("%s: haste goes on", name)
+		}
+	}
+	if len(r.texts()) > 0 {
+		t.Errorf("heard %q", r.texts())
+	}
+}
+
+// A look costs what is new: no page more, and no thread in which nothing was said.
+func TestCatchUpIsFrugal(t *testing.T) {
+	w := newWorkspace(t, roomsChannel, false)
+	room, user := w.Room()
+	r := newRig(t, w)
+	ch := w.channel(room)
+	s := quietSession(t)
+	s.a, s.in = r.core, r
+	var last string
+	for range 12 { // on three pages
+		last = r.member(ch, user, "x", "")
+	}
+	reply := r.member(ch, user, "note", last)
+	for i, c := range []struct {
+		since                  int64
+		heard, history, thread int
+	}{
+		{micros(reply), 0, 1, 0}, {micros(reply) - 1, 1, 1, 1}, {micros(last), 1, 1, 1}, {micros(last) - 1, 2, 1, 1}, {0, 13, 3, 1},
+	} {
+		r.heard, r.known, w.calls = nil, map[bridge.MsgRef]bool{}, nil
+		r.core.positions.heard[string(room)] = c.since
+		if err := s.catchUp(string(room)); err != nil {
+			t.Fatal(err)
+		}
+		if at, _ := r.core.positions.of(string(room)); len(r.all()) != c.heard || at != micros(reply) ||
+			w.count("conversations.history") != c.history || w.count("conversations.replies") != c.thread {
+			t.Errorf("look %d: heard %d up to %d with %v", i, len(r.all()), at, w.calls)
+		}
+	}
+}
+
+// Of what is missing only the newest is asked for, and nothing of what was taken back before; another's room is left alone.
+func TestCatchUpAsksLittle(t *testing.T) {
+	w := newWorkspace(t, roomsChannel, false)
+	_, user := w.Room()
+	r := newRig(t, w)
+	room, err := r.core.Open(t.Context(), opening(user))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := quietSession(t)
+	s.a, s.in = r.core, r
+	var want []string
+	for i := range mostAskedFor + 2 {
+		id := w.ts()
+		r.lobby.lines = append(r.lobby.lines, bridge.Line{Msg: bridge.MsgID(id), Mine: true, Recalled: i == mostAskedFor})
+		if i > 0 && i != mostAskedFor {
+			want = append(want, id)
+		}
+	}
+	r.lobby.foreign = true
+	for _, n := range []int{0, mostAskedFor} {
+		if err := s.compare(string(room), &sight{}); err != nil || len(r.all()) != n {
+			t.Fatalf("%v: heard %+v, want %d deletions", err, r.all(), n)
+		}
+		r.lobby.foreign = false
+	}
+	for i, e := range r.all() {
+		if d, ok := e.(bridge.Deleted); !ok || string(d.Msg) != want[len(want)-1-i] || d.Room != room {
+			t.Errorf("heard %+v", e)
+		}
+	}
+}
+
+// Of several who reacted alike it is the owner whose reaction the customer sees.
+func TestReactionOfOwner(t *testing.T) {
+	w := newWorkspace(t, roomsChannel, false)
+	r := newRig(t, w)
+	s := quietSession(t)
+	s.a, s.in = r.core, r
+	for _, users := range [][]string{{"U1", "U2"}, {"U2", "U1"}, {"U1", botUser}, {botUser, "U1"}} {
+		r.heard = nil
+		m := &message{Reactions: []reaction{{Name: "heart", Users: users}, {Name: "the_workspaces_own", Users: users}}}
+		if err := s.compareReactions("C1", "U1", &bridge.Line{Msg: "1.000002"}, m); err != nil {
+			t.Fatal(err)
+		}
+		if e, ok := last[bridge.Reacted](r); !ok || len(r.all()) != 1 || e.User != "U1" || e.Emoji != "❤️" {
+			t.Errorf("of %q: %+v", users, r.all())
+		}
+	}
 }
 
 // What was sent is found in a thread that is longer than a search.

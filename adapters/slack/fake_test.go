@@ -61,8 +61,9 @@ type workspace struct {
 	forgets  bool   // events are lost while nobody is connected
 	scopes   string // granted
 	refuse   map[string]string
-	busy     map[string]int // methods that answer 429, and for how many seconds
-	shouted  []string       // what would have notified everybody
+	answers  map[string]string // what methods answer instead, as it is
+	busy     map[string]int    // methods that answer 429, and for how many seconds
+	shouted  []string          // what would have notified everybody
 
 	queue   []*envelope
 	conns   []*websocket.Conn
@@ -100,7 +101,7 @@ func newWorkspace(t *testing.T, rooms string, overHTTP bool) *workspace {
 	w := &workspace{
 		t: t, rooms: rooms, http: overHTTP, last: time.Now().UnixMicro(), channels: map[string]*channel{}, users: map[string]string{},
 		files: map[string]*file{}, views: map[string]string{}, modals: map[string]obj{}, triggers: map[string]bool{},
-		respond: map[string]func(string, any){}, deleted: map[string]bool{}, trouble: adaptertest.Calm, refuse: map[string]string{}, busy: map[string]int{},
+		respond: map[string]func(string, any){}, deleted: map[string]bool{}, trouble: adaptertest.Calm, refuse: map[string]string{}, answers: map[string]string{}, busy: map[string]int{},
 		scopes: strings.Join(scopes(), ","), wake: make(chan struct{}, 1), emoji: readEmojis(),
 	}
 	w.srv = httptest.NewServer(w)
@@ -399,7 +400,12 @@ func (w *workspace) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	trouble := w.trouble
 	w.calls = append(w.calls, method)
 	refusal, busy := w.refuse[method], w.busy[method]
+	instead, strange := w.answers[method]
 	w.mu.Unlock()
+	if strange {
+		_, _ = io.WriteString(rw, instead)
+		return
+	}
 	if !changes.MatchString(method) && trouble != adaptertest.Revoked {
 		trouble = adaptertest.Calm
 	}

@@ -2,6 +2,7 @@ package slack
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"maps"
 	"net/http"
@@ -16,9 +17,12 @@ import (
 
 // memory is a bridge.KV.
 type memory struct {
-	mu   sync.Mutex
-	vals map[string]string
+	mu     sync.Mutex
+	vals   map[string]string
+	broken bool // takes nothing
 }
+
+var errBroken = errors.New("the disk is full")
 
 func newMemory() *memory { return &memory{vals: map[string]string{}} }
 
@@ -35,6 +39,9 @@ func (m *memory) Get(_ context.Context, key string) ([]byte, uint64, error) {
 func (m *memory) Put(_ context.Context, key string, val []byte, rev uint64) (uint64, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.broken {
+		return 0, errBroken
+	}
 	if _, ok := m.vals[key]; ok && rev == 0 {
 		return 0, bridge.ErrStale
 	}
@@ -68,6 +75,7 @@ type lobby struct {
 	rooms    []bridge.RoomView
 	members  []bridge.Member
 	lines    []bridge.Line
+	foreign  bool // no room is the user's
 }
 
 func (l *lobby) Company() bridge.Company {
@@ -77,6 +85,9 @@ func (l *lobby) Company() bridge.Company {
 func (l *lobby) Members() []bridge.Member { return l.members }
 
 func (l *lobby) History(context.Context, bridge.UserID, bridge.RoomID, bridge.MessageID, int) ([]bridge.Line, error) {
+	if l.foreign {
+		return nil, bridge.ErrNotFound
+	}
 	return l.lines, nil
 }
 

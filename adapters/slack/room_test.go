@@ -315,7 +315,8 @@ func TestVerdicts(t *testing.T) {
 	for code, want := range map[string]bridge.Verdict{
 		"invalid_auth": bridge.VerdictLogin, "token_revoked": bridge.VerdictLogin, "account_inactive": bridge.VerdictLogin,
 		"missing_scope": bridge.VerdictLogin, "ratelimited": bridge.VerdictWait, "internal_error": bridge.VerdictUnsure,
-		"fatal_error": bridge.VerdictUnsure, "service_unavailable": bridge.VerdictRetry, "msg_too_long": bridge.VerdictPermanent,
+		"fatal_error": bridge.VerdictUnsure, "request_timeout": bridge.VerdictUnsure, "service_unavailable": bridge.VerdictRetry,
+		"team_added_to_org": bridge.VerdictRetry, "message_limit_exceeded": bridge.VerdictWait, "msg_too_long": bridge.VerdictPermanent,
 		"channel_not_found": bridge.VerdictPermanent, "is_archived": bridge.VerdictPermanent, "new_code": bridge.VerdictPermanent,
 	} {
 		w.mu.Lock()
@@ -333,6 +334,23 @@ func TestVerdicts(t *testing.T) {
 	}
 	if _, err := r.core.Find(t.Context(), room, "k"); err != nil {
 		t.Errorf("a 429 of one method is none of another: %v", err)
+	}
+}
+
+// An answer that cannot be understood leaves open whether the message arrived; what may be done twice is just tried again.
+func TestStrangeAnswers(t *testing.T) {
+	w := newWorkspace(t, roomsChannel, false)
+	room, _ := w.Room()
+	r := newRig(t, w)
+	for _, answer := range []string{"", "null", "{}", `{"ok":false}`, "<html>", `{"ok":true}`} {
+		w.answers["chat.postMessage"], w.answers["reactions.add"] = answer, answer
+		if err := r.send(room, "x"); bridge.Judge(err).Verdict != bridge.VerdictUnsure {
+			t.Errorf("%q to a message: %v", answer, err)
+		}
+		err := r.core.React(t.Context(), room, "1.000001", "👍", true)
+		if fine := answer == `{"ok":true}`; fine != (err == nil) || !fine && bridge.Judge(err).Verdict != bridge.VerdictRetry {
+			t.Errorf("%q to a reaction: %v", answer, err)
+		}
 	}
 }
 

@@ -121,6 +121,49 @@ func TestFetchKeepsTheToken(t *testing.T) {
 	}
 }
 
+// What is no file is not taken for one, and what is wrong is said without the address, in which there may be a token.
+func TestFetchRefuses(t *testing.T) {
+	w := newWorkspace(t, roomsChannel, false)
+	r := newRig(t, w)
+	gone := httptest.NewServer(http.NotFoundHandler())
+	gone.Close()
+	for name, c := range map[string]struct {
+		status             int
+		typ, body, fetched string
+		verdict            bridge.Verdict
+	}{
+		"a file":           {http.StatusOK, "text/plain", "x", "text/plain", 0},
+		"a page":           {http.StatusOK, "text/html", "x", "text/html", 0},
+		"the sign-in page": {http.StatusOK, "text/html", "x", "image/png", bridge.VerdictPermanent},
+		"gone":             {http.StatusNotFound, "text/plain", "x", "text/plain", bridge.VerdictPermanent},
+		"trouble":          {http.StatusBadGateway, "text/plain", "x", "text/plain", bridge.VerdictRetry},
+		"elsewhere":        {http.StatusFound, "text/plain", "x", "text/plain", bridge.VerdictRetry},
+		"no connection":    {0, "", "", "text/plain", bridge.VerdictRetry},
+	} {
+		srv := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, q *http.Request) {
+			if q.URL.Path == "/other" {
+				t.Errorf("%s: it was led to another address", name)
+			}
+			rw.Header().Set("Content-Type", c.typ)
+			rw.Header().Set("Location", "/other")
+			rw.WriteHeader(c.status)
+			_, _ = io.WriteString(rw, c.body)
+		}))
+		if c.status == 0 {
+			srv.Close()
+		}
+		r.core.origin = srv.URL
+		body, err := r.core.Fetch(t.Context(), bridge.File{Ref: srv.URL + "/f?t=hidden", Type: c.fetched})
+		if (err == nil) != (c.verdict == 0) || err != nil && (bridge.Judge(err).Verdict != c.verdict || strings.Contains(err.Error(), "hidden")) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if body != nil {
+			_ = body.Close()
+		}
+		srv.Close()
+	}
+}
+
 func TestTrusted(t *testing.T) {
 	a := quietSession(t).a // whose API is at https://slack.example
 	for address, want := range map[string]bool{
