@@ -24,6 +24,7 @@ type album struct {
 	Owner int64      `json:"owner"`
 	Parts []*message `json:"parts"`
 	due   time.Time
+	wait  time.Duration // until the next try, when it could not be brought
 }
 
 const (
@@ -90,9 +91,10 @@ func (s *session) putAside(ctx context.Context, m *message, owner int64) error {
 	return nil
 }
 
-// bring brings the albums of which no more is expected.
-func (s *session) bring(ctx context.Context, now time.Time) error {
-	return s.bringIf(ctx, func(_ string, al *album) bool { return !now.Before(al.due) })
+// bring brings the albums of which no more is expected. One that the gateway does not take is brought again, ever
+// later.
+func (s *session) bring(ctx context.Context, now time.Time) {
+	_ = s.bringIf(ctx, func(_ string, al *album) bool { return !now.Before(al.due) })
 }
 
 // bringOf brings what a chat has waiting, before it says something else.
@@ -109,6 +111,11 @@ func (s *session) bringIf(ctx context.Context, want func(key string, al *album) 
 			continue
 		}
 		if err := s.whole(ctx, key, al); err != nil {
+			if al.wait == 0 && ctx.Err() == nil {
+				s.a.env.Log.Warn("an album waits", "err", err)
+			}
+			al.wait = min(max(2*al.wait, firstWait), longWait)
+			al.due = s.a.env.Now().Add(al.wait)
 			bad = append(bad, err)
 		}
 	}
@@ -120,10 +127,7 @@ func (s *session) bringIf(ctx context.Context, want func(key string, al *album) 
 func (s *session) whole(ctx context.Context, key string, al *album) error {
 	if len(al.Parts) > 0 {
 		first := al.Parts[0]
-		e, err := s.spoken(ctx, update{}, first, al.Owner)
-		if err != nil {
-			return err
-		}
+		e, met := s.spoken(ctx, update{}, first, al.Owner)
 		if msg, ok := e.(bridge.MessageEvent); ok {
 			for _, p := range al.Parts[1:] {
 				if text := s.text(p); text != "" {
@@ -134,6 +138,7 @@ func (s *session) whole(ctx context.Context, key string, al *album) error {
 			if err := s.receive(ctx, msg); err != nil {
 				return err
 			}
+			s.meet(ctx, met)
 		}
 		for _, p := range al.Parts {
 			s.explain(ctx, p, al.Owner)
@@ -155,9 +160,7 @@ func (s *session) tend(ctx context.Context) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-tick.C:
-			if err := s.bring(ctx, s.a.env.Now()); err != nil {
-				s.a.env.Log.Warn("an album waits", "err", err)
-			}
+			s.bring(ctx, s.a.env.Now())
 		}
 	}
 }

@@ -49,6 +49,9 @@ func (a *adapter) Ask(ctx context.Context, room bridge.RoomID, key string, q bri
 	}
 	var got sent
 	err = a.call(ctx, "sendMessage", with(params, obj{"text": text, "reply_markup": obj{"inline_keyboard": rows}}), &got)
+	if bridge.Judge(err).Verdict == bridge.VerdictPermanent {
+		err = errors.Join(err, a.env.State.Delete(ctx, askedKey(room, key)))
+	}
 	return ids(err, got)
 }
 

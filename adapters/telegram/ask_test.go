@@ -58,8 +58,14 @@ func TestPresses(t *testing.T) {
 	if len(answers) != 1 || answers[0].Ask != q.ID || answers[0].Choice != "accept" || answers[0].User != "42" || answers[0].Room != "42" {
 		t.Errorf("answers = %+v", answers)
 	}
-	if _, err := asker.Ask(t.Context(), "nowhere", "k", q); bridge.Judge(err).Verdict != bridge.VerdictPermanent {
-		t.Errorf("a question to nowhere: %v", err)
+	r.Block(43, true)
+	for _, room := range []bridge.RoomID{"nowhere", "43"} {
+		if _, err := asker.Ask(t.Context(), room, "k", q); bridge.Judge(err).Verdict != bridge.VerdictPermanent {
+			t.Errorf("a question to %s: %v", room, err)
+		}
+	}
+	if keys, err := r.state.List(t.Context(), "asked/", "", 9); err != nil || len(keys) > 0 {
+		t.Errorf("left: %q, %v", keys, err)
 	}
 }
 

@@ -140,9 +140,7 @@ func (s *session) poll(ctx context.Context) error {
 				return err
 			}
 		}
-		if err := s.bring(ctx, s.a.env.Now()); err != nil {
-			s.a.env.Log.Warn("an album waits", "err", err)
-		}
+		s.bring(ctx, s.a.env.Now())
 		if len(news) == 0 && s.a.env.Now().Sub(began) < idlePause {
 			pause(ctx, idlePause)
 		}
@@ -158,6 +156,9 @@ func (s *session) insist(ctx context.Context, u update) error {
 		err := s.take(ctx, u)
 		if err == nil || ctx.Err() != nil {
 			return ctx.Err()
+		}
+		if bridge.Judge(err).Verdict == bridge.VerdictLogin {
+			return err
 		}
 		if wait == firstWait {
 			s.a.env.Log.Warn("an update waits", "err", err)
@@ -177,6 +178,15 @@ func pause(ctx context.Context, d time.Duration) {
 
 // take handles one update; nil means that it need not come again. In different chats it may be called at once.
 func (s *session) take(ctx context.Context, u update) error {
+	err := s.handle(ctx, u)
+	if bridge.Judge(err).Verdict == bridge.VerdictPermanent { // such as one of a business connection that is gone
+		s.a.env.Log.Warn("an update is left out, since Telegram does not tell what it is about", "update", u.ID, "err", err)
+		return nil
+	}
+	return err
+}
+
+func (s *session) handle(ctx context.Context, u update) error {
 	if m := u.said(); m == nil || m.Group == "" {
 		if err := s.bringOf(ctx, u.chat()); err != nil { // what happens now happens after the album
 			return err
@@ -256,13 +266,11 @@ func (s *session) said(ctx context.Context, u update, m *message, owner int64) e
 	if m.Group != "" && m.Chat.Type == private {
 		return s.putAside(ctx, m, owner)
 	}
-	e, err := s.spoken(ctx, u, m, owner)
-	if err != nil {
-		return err
-	}
+	e, met := s.spoken(ctx, u, m, owner)
 	if err := s.receive(ctx, e); err != nil {
 		return err
 	}
+	s.meet(ctx, met)
 	s.explain(ctx, m, owner)
 	return nil
 }
@@ -314,13 +322,7 @@ func (s *session) membership(ctx context.Context, u update) error {
 func connectionKey(owner int64) string { return fmt.Sprintf("business/%d", owner) }
 
 func (a *adapter) connected(ctx context.Context, c *connection) error {
-	a.mu.Lock()
-	if a.owners == nil {
-		a.owners = map[string]int64{}
-	}
-	known := a.owners[c.ID] == c.User.ID
-	a.mu.Unlock()
-	if known {
+	if !c.Enabled { // what comes of it late is heard, but nothing can be said through it
 		return nil
 	}
 	if _, err := a.env.State.Put(ctx, connectionKey(c.User.ID), []byte(c.ID), bridge.AnyRev); err != nil {
@@ -328,6 +330,9 @@ func (a *adapter) connected(ctx context.Context, c *connection) error {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if a.owners == nil {
+		a.owners = map[string]int64{}
+	}
 	a.owners[c.ID] = c.User.ID
 	return nil
 }

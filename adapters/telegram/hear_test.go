@@ -244,6 +244,49 @@ func TestNewcomersPicture(t *testing.T) {
 	}
 }
 
+// A newcomer's picture comes with what is stored at last, also in an album; of somebody of whom Telegram tells nothing
+// it is asked for once.
+func TestNewcomersPictureAfterTrouble(t *testing.T) {
+	for name, said := range map[string]telegramtest.Said{
+		"message": {Text: "hi"}, "card": {Text: "/start CARD234567ABCDEF"},
+		"album": {Album: "g", File: &telegramtest.File{Kind: "photo", Data: []byte("1")}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, modePoll)
+			r.Started(zhang)
+			r.Picture(zhang.ID, []byte("\xff\xd8picture"))
+			tries := 0
+			r.refuse = func(bridge.Event) error {
+				if tries++; tries < 3 {
+					return errors.New("the disk is full")
+				}
+				return nil
+			}
+			r.run()
+			said.User = zhang
+			r.Say(said)
+			e := r.await("it at last", func(bridge.Event) bool { return true })
+			if n := strings.Count(r.logged(), "waits"); n != 1 {
+				t.Errorf("told %d times that it waits", n)
+			}
+			j, _ := e.(bridge.Joined)
+			m, _ := e.(bridge.MessageEvent)
+			if j.Avatar.Ref == "" && m.Avatar.Ref == "" {
+				t.Errorf("without a picture: %+v", e)
+			}
+		})
+	}
+	r := newRig(t, modePoll)
+	r.Refuse("getUserProfilePhotos", 400, "Bad Request: user not found")
+	r.run()
+	for range 2 {
+		r.message(r.Say(telegramtest.Said{User: zhang, Text: "x"}))
+	}
+	if n := len(r.Calls("getUserProfilePhotos")); n != 1 {
+		t.Errorf("asked %d times", n)
+	}
+}
+
 // The bot leaves groups, and says why.
 func TestGroup(t *testing.T) {
 	r := newRig(t, modePoll)

@@ -44,35 +44,37 @@ func splitRoom(r bridge.RoomID) (owner, chat int64, ok bool) {
 // cardID is how a card's id looks, so that a word after /start that somebody typed is not taken for one.
 var cardID = regexp.MustCompile(`^[A-Z2-7]{8,64}$`)
 
-// spoken is what somebody said, as an event: through a card, or a message.
-func (s *session) spoken(ctx context.Context, u update, m *message, owner int64) (bridge.Event, error) {
+// spoken is what somebody said, as an event: through a card, or a message. Met is who is to be noted as no newcomer
+// any more, once the event is stored; 0 is nobody.
+func (s *session) spoken(ctx context.Context, u update, m *message, owner int64) (e bridge.Event, met int64) {
 	if m.From == nil || m.Chat.Type != private {
-		return nil, nil
+		return nil, 0
 	}
 	room, who, at := roomOf(owner, m.Chat.ID), userOf(m.From.ID), time.Unix(m.Date, 0)
 	if card, ok := strings.CutPrefix(s.bare(m.Text), "/start "); ok && owner == 0 && cardID.MatchString(card) {
+		picture, met := s.avatar(ctx, m.From.ID)
 		return bridge.Joined{
-			Room: room, User: who, Card: bridge.CardID(card), Name: m.From.name(), Avatar: s.avatar(ctx, m.From.ID),
+			Room: room, User: who, Card: bridge.CardID(card), Name: m.From.name(), Avatar: picture,
 			Event: strconv.FormatInt(u.ID, 10), At: at,
-		}, nil
+		}, met
 	}
-	e := bridge.MessageEvent{
+	said := bridge.MessageEvent{
 		Room: room, User: who, Msg: msgOf(m.ID), At: at, Name: m.From.name(), Text: s.text(m), Files: s.files(m),
 		Own: owner != 0 && (m.SentByBot != nil || m.From.ID == owner),
 	}
-	if e.Text == "/start" && s.a.member(who) {
-		e.Text = "/help" // what an employee needs who has just begun
+	if said.Text == "/start" && s.a.member(who) {
+		said.Text = "/help" // what an employee needs who has just begun
 	}
 	if m.ReplyTo != nil {
-		e.ReplyTo = msgOf(m.ReplyTo.ID)
+		said.ReplyTo = msgOf(m.ReplyTo.ID)
 	}
-	if e.Text == "" && len(e.Files) == 0 {
-		return nil, nil // something of the chat's own, such as a message that was pinned
+	if said.Text == "" && len(said.Files) == 0 {
+		return nil, 0 // something of the chat's own, such as a message that was pinned
 	}
-	if !e.Own {
-		e.Avatar = s.avatar(ctx, m.From.ID)
+	if !said.Own {
+		said.Avatar, met = s.avatar(ctx, m.From.ID)
 	}
-	return e, nil
+	return said, met
 }
 
 // member reports whether a user is an employee, who works with the bot.
@@ -99,35 +101,45 @@ func (s *session) bare(text string) string {
 }
 
 // avatar is a newcomer's picture: the smallest that is at least as wide as a list shows it. It is asked for once, and not
-// for long: nobody waits for it.
-func (s *session) avatar(ctx context.Context, id int64) bridge.File {
+// for long: nobody waits for it. Met is the newcomer, when Telegram has answered.
+func (s *session) avatar(ctx context.Context, id int64) (picture bridge.File, met int64) {
 	const (
 		wide  = 160
 		brief = 3 * time.Second
 	)
-	key := metKey(id)
-	if _, _, err := s.a.env.State.Get(ctx, key); err == nil {
-		return bridge.File{}
+	if _, _, err := s.a.env.State.Get(ctx, metKey(id)); err == nil {
+		return bridge.File{}, 0
 	}
 	ctx, cancel := context.WithTimeout(ctx, brief)
 	defer cancel()
 	var got struct {
 		Photos [][]file `json:"photos"`
 	}
-	if err := s.a.ask(ctx, "getUserProfilePhotos", obj{"user_id": id, "limit": 1}, &got); err != nil {
-		return bridge.File{} // the next message asks again
+	err := s.a.ask(ctx, "getUserProfilePhotos", obj{"user_id": id, "limit": 1}, &got)
+	if err != nil && bridge.Judge(err).Verdict != bridge.VerdictPermanent {
+		return bridge.File{}, 0 // the next message asks again
 	}
-	if _, err := s.a.env.State.Put(ctx, key, nil, bridge.AnyRev); err != nil || len(got.Photos) == 0 {
-		return bridge.File{}
+	if len(got.Photos) == 0 {
+		return bridge.File{}, id
 	}
 	sizes := got.Photos[0]
 	slices.SortFunc(sizes, func(a, b file) int { return a.Width - b.Width })
 	for i, f := range sizes {
 		if f.Width >= wide || i == len(sizes)-1 {
-			return bridge.File{Name: "avatar.jpg", Type: "image/jpeg", Size: f.Size, Ref: f.ID}
+			return bridge.File{Name: "avatar.jpg", Type: "image/jpeg", Size: f.Size, Ref: f.ID}, id
 		}
 	}
-	return bridge.File{}
+	return bridge.File{}, id
+}
+
+// meet notes that somebody is no newcomer any more; 0 is nobody.
+func (s *session) meet(ctx context.Context, id int64) {
+	if id == 0 {
+		return
+	}
+	if _, err := s.a.env.State.Put(ctx, metKey(id), nil, bridge.AnyRev); err != nil {
+		s.a.env.Log.Warn("a newcomer's picture will be asked for again", "err", err)
+	}
 }
 
 // text is everything of a message that can be said in words.

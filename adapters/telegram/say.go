@@ -77,6 +77,9 @@ func (a *adapter) Send(ctx context.Context, to bridge.RoomID, d bridge.Draft) ([
 	if n, ok := number(d.ReplyTo); ok {
 		params["reply_parameters"] = obj{"message_id": n, "allow_sending_without_reply": true}
 	}
+	if d.Quiet {
+		params["disable_notification"] = true
+	}
 	steps := a.steps(params, text, entities, d.Files)
 	if len(steps) == 1 {
 		return steps[0](ctx)

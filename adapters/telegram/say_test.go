@@ -64,6 +64,19 @@ func TestStyles(t *testing.T) {
 	}
 }
 
+// A customer whom the member has muted makes no sound.
+func TestQuiet(t *testing.T) {
+	r := quiet(t)
+	for i, d := range []bridge.Draft{
+		{Text: "a"}, {Text: "b", Quiet: true}, {Text: "c", Quiet: true, Files: []bridge.Attachment{attach("a.txt", "text/plain", []byte("x"))}},
+	} {
+		r.must(r.send(d))
+		if m := r.Messages(42)[i]; m.Silent != d.Quiet {
+			t.Errorf("%q is silent: %v", d.Text, m.Silent)
+		}
+	}
+}
+
 // A text that is refused for its styles goes without them, once.
 func TestStylesRefused(t *testing.T) {
 	r := quiet(t)

@@ -220,8 +220,9 @@ type membership struct {
 }
 
 type connection struct {
-	ID   string `json:"id"`
-	User user   `json:"user"`
+	ID      string `json:"id"`
+	User    user   `json:"user"`
+	Enabled bool   `json:"is_enabled"`
 }
 
 type deleted struct {

@@ -60,6 +60,7 @@ type Message struct {
 	ReplyTo   int64
 	Group     string // of an album
 	Deleted   bool
+	Silent    bool // sent without a notification
 	Buttons   []Button
 	Reactions map[int64]string // by who reacted; the bot is 0
 	more      map[string]any
@@ -69,6 +70,14 @@ type Message struct {
 
 // Button is one under a message.
 type Button struct{ Text, Data string }
+
+// End ends a business connection, of which the bot hears.
+func (s *Server) End(connection string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.over[connection] = true
+	s.push(map[string]any{"business_connection": s.connectionWire(connection)})
+}
 
 // Press is a user who presses a button; data is what it brings back, or what a client makes up. It returns the
 // call's id, which has to be answered.
@@ -278,6 +287,9 @@ func (s *Server) Left(id int64) bool {
 func (s *Server) Connect(connection string, owner User, told bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	for old, of := range s.connections {
+		s.over[old] = s.over[old] || of == owner.ID
+	}
 	s.connections[connection] = owner.ID
 	for _, c := range s.chats {
 		if c.owner != 0 {
@@ -285,7 +297,7 @@ func (s *Server) Connect(connection string, owner User, told bool) {
 		}
 	}
 	if told {
-		s.push(map[string]any{"business_connection": connectionWire(connection, owner.ID)})
+		s.push(map[string]any{"business_connection": s.connectionWire(connection)})
 	}
 }
 
@@ -368,10 +380,11 @@ func chatWire(c *chat, id int64) map[string]any {
 	return map[string]any{"id": c.user.ID, "type": "private", "first_name": c.user.Name}
 }
 
-func connectionWire(id string, owner int64) map[string]any {
+func (s *Server) connectionWire(id string) map[string]any {
+	owner := s.connections[id]
 	return map[string]any{
 		"id": id, "user": map[string]any{"id": owner, "is_bot": false, "first_name": "Owner"}, "user_chat_id": owner,
-		"date": time.Now().Unix(), "is_enabled": true,
+		"date": time.Now().Unix(), "is_enabled": !s.over[id],
 	}
 }
 

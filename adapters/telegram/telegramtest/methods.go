@@ -70,7 +70,7 @@ func getMe(*Server, input) (any, *fault) {
 func (s *Server) chat(in input) (*chat, int64, *fault) {
 	id := in.number("chat_id")
 	if conn := in.text("business_connection_id"); conn != "" {
-		if s.connections[conn] == 0 {
+		if s.connections[conn] == 0 || s.over[conn] {
 			return nil, 0, bad("business connection not found")
 		}
 		id = -id
@@ -101,6 +101,7 @@ func (s *Server) say(in input, text string, list []Entity, f *File) (*Message, *
 	}
 	m := s.add(c, id, 0)
 	m.Text, m.Entities, m.ReplyTo = text, list, reply
+	m.Silent = in.params["disable_notification"] == true
 	if f != nil {
 		m.File, m.FileID = f, s.store(f)
 	}
@@ -440,7 +441,7 @@ func getConnection(s *Server, in input) (any, *fault) {
 	if s.connections[id] == 0 {
 		return nil, bad("business connection not found")
 	}
-	return connectionWire(id, s.connections[id]), nil
+	return s.connectionWire(id), nil
 }
 
 func leaveChat(s *Server, in input) (any, *fault) {

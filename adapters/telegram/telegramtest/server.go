@@ -47,6 +47,7 @@ type Server struct {
 	chats       map[int64]*chat
 	files       map[string]*File
 	connections map[string]int64 // owner by business connection
+	over        map[string]bool  // connections that were made anew since
 	calls       []Call
 	commands    map[string]int  // how many are registered, by language
 	presses     map[string]bool // pressed buttons that were not answered yet
@@ -96,7 +97,7 @@ func bad(text string, args ...any) *fault {
 // New starts a server. Front says where an https address of a webhook is really served; nil is nowhere.
 func New(front func(url string) string) *Server {
 	s := &Server{
-		front: front, refusals: map[string]*fault{}, chats: map[int64]*chat{}, files: map[string]*File{}, connections: map[string]int64{},
+		front: front, refusals: map[string]*fault{}, chats: map[int64]*chat{}, files: map[string]*File{}, connections: map[string]int64{}, over: map[string]bool{},
 		commands: map[string]int{}, presses: map[string]bool{}, lastID: 100, lastUpdate: 5000, news: make(chan struct{}), cut: make(chan struct{}),
 	}
 	s.srv = httptest.NewServer(s)
