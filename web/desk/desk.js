@@ -9,9 +9,12 @@ import { Shell } from '../shared/shell.js';
 
 let wanted = '';
 let view = null;
-let stale = false; // what is known of the customer has changed while something is typed there
+let drawn = ''; // what the panel shows
+let stale = false; // it has changed while something is typed there
 
 const fold = (s) => (s || '').toLocaleLowerCase();
+/** facts is what the panel shows of a customer, to be compared. */
+const facts = (v) => JSON.stringify([v.room, v.name, v.label, v.remark, v.tags, v.window, v.state, v.hello]);
 const fits = (r) => [r.name, r.label, r.remark, ...(r.tags || [])].some((s) => fold(s).includes(wanted));
 
 const shell = new Shell({
@@ -30,8 +33,9 @@ const shell = new Shell({
     view = v;
     pin.setAttribute('aria-pressed', String(!!v.pinned));
     pin.setAttribute('aria-label', v.pinned ? t('unpin') : t('pin'));
+    if ($('about').hidden || drawn === facts(v)) return;
     stale = $('about').dataset.room === v.room && document.activeElement.matches('#about input');
-    if (!$('about').hidden && !stale) about();
+    if (!stale) about();
   },
   closed() { view = null; toggle(false); },
 });
@@ -82,6 +86,7 @@ function about() {
   const item = (key, ...kids) => [h('dt', {}, t(key)), h('dd', {}, ...kids)];
   const network = `network_${view.network}`;
   const room = view.room;
+  drawn = facts(view);
   $('about').dataset.room = room;
   $('about').replaceChildren(
     h('div', { class: 'about-head' }, h('h2', {}, t('card')),
