@@ -154,7 +154,8 @@ func (s *session) seeChannel(channel string, since int64, v *sight) error {
 		for i := range page {
 			m := &page[i]
 			v.add(m, since)
-			if m.ThreadTS == m.TS && micros(m.LatestReply) > since {
+			_, apart := s.a.positions.of(channel + ":" + m.TS) // a customer's thread is a place of its own
+			if m.ThreadTS == m.TS && micros(m.LatestReply) > since && !apart {
 				if err := s.seeThread(channel, m.TS, since, v); err != nil {
 					return err
 				}

@@ -330,6 +330,30 @@ func TestCatchUpIsFrugal(t *testing.T) {
 	}
 }
 
+// Customers' threads are places of their own, and are not read once more with the chat that they stand in.
+func TestCatchUpOfChat(t *testing.T) {
+	w := newWorkspace(t, roomsThread, false)
+	room, user := w.Room()
+	r := newRig(t, w)
+	ch := w.channel(room)
+	_, root := split(string(room))
+	r.member(ch, user, "to the customer", root)
+	r.member(ch, user, "to the app", r.member(ch, user, "help", ""))
+	s := quietSession(t)
+	s.a, s.in = r.core, r
+	for _, place := range []string{ch.id, string(room)} {
+		if err := r.core.positions.begin(t.Context(), place, micros(root)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for place, want := range map[string][]string{ch.id: {"help", "to the app"}, string(room): {"to the customer"}} {
+		r.heard = nil
+		if err := s.catchUp(place); err != nil || !slices.Equal(r.texts(), want) {
+			t.Errorf("%s: %v, heard %q, want %q", place, err, r.texts(), want)
+		}
+	}
+}
+
 // Of what is missing only the newest is asked for, and nothing of what was taken back before; another's room is left alone.
 func TestCatchUpAsksLittle(t *testing.T) {
 	w := newWorkspace(t, roomsChannel, false)

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"net"
 	"net/url"
-	"slices"
 	"strings"
 
 	slackapi "github.com/slack-go/slack"
@@ -97,12 +96,6 @@ func comforts() map[string]string {
 		"pins:write": "contacts' cards are not pinned",
 		"users:read": "mentions reach customers without names, and deactivated accounts are not noticed",
 	}
-}
-
-// missing are the scopes that are not in the header x-oauth-scopes.
-func missing(header string) []string {
-	granted := strings.FieldsFunc(header, func(r rune) bool { return r == ',' || r == ' ' })
-	return slices.DeleteFunc(scopes(), func(s string) bool { return slices.Contains(granted, s) })
 }
 
 func lacking(scopes string) string {

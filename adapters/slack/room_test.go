@@ -114,6 +114,10 @@ func TestUpdate(t *testing.T) {
 	if err := r.core.Update(t.Context(), room, o); err != nil || len(ch.pins) != 1 || !strings.Contains(w.View(room).Board, "new") {
 		t.Errorf("%v: pins %v, %q", err, ch.pins, w.View(room).Board)
 	}
+	ch.members = []string{botUser}
+	if _, err := r.core.Open(t.Context(), o); err != nil || len(ch.members) != 3 {
+		t.Errorf("who has left is not back: %v, %v", ch.members, err)
+	}
 	if err := r.core.Update(t.Context(), "C999", o); err != nil {
 		t.Errorf("a room that the adapter did not open: %v", err)
 	}

@@ -159,21 +159,15 @@ func (s *session) take(e socketmode.Event, ack func(id string)) error {
 		if err = s.tell(n); err == nil || s.ctx.Err() != nil {
 			break
 		}
-		pause(s.ctx, wait)
+		select {
+		case <-time.After(wait):
+		case <-s.ctx.Done():
+		}
 	}
 	if err == nil {
 		ack(req.EnvelopeID)
 	}
 	return s.over
-}
-
-func pause(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-ctx.Done():
-	}
 }
 
 // tell handles one piece of news; nil means that it need not come again.

@@ -224,25 +224,31 @@ func (a *adapter) identify(ctx context.Context) (*identity, error) {
 	if err != nil {
 		return nil, err
 	}
-	if header := head.Get("X-OAuth-Scopes"); header != "" {
-		var must []string
-		less := missing(header)
-		for _, scope := range scopes() {
-			lacks, comfort := slices.Contains(less, scope), comforts()[scope]
-			switch {
-			case comfort == "" && lacks:
-				must = append(must, scope)
-			case lacks:
-				a.warn(scope, comfort+": "+lacking(scope))
-			default:
-				a.warn(scope, "")
-			}
-		}
-		if len(must) > 0 {
-			return nil, bridge.Login(errors.New(lacking(strings.Join(must, ", "))))
+	return me, a.allowed(head.Get("X-OAuth-Scopes"))
+}
+
+// allowed looks through the scopes that a token has: without some nothing goes on, without others there is a warning.
+func (a *adapter) allowed(header string) error {
+	if header == "" {
+		return nil // Slack does not say
+	}
+	granted := strings.FieldsFunc(header, func(r rune) bool { return r == ',' || r == ' ' })
+	var must []string
+	for _, scope := range scopes() {
+		comfort := comforts()[scope]
+		switch {
+		case slices.Contains(granted, scope):
+			a.warn(scope, "")
+		case comfort == "":
+			must = append(must, scope)
+		default:
+			a.warn(scope, comfort+": "+lacking(scope))
 		}
 	}
-	return me, nil
+	if len(must) > 0 {
+		return bridge.Login(errors.New(lacking(strings.Join(must, ", "))))
+	}
+	return nil
 }
 
 // Probe asks whether the tokens work and are allowed enough.
