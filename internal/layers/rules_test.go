@@ -23,6 +23,12 @@ var rules = []rule{
 		"bridge is the ground everyone stands on: it may import the standard library and uniseg only",
 	},
 	{
+		"adapters/adaptertest/crowd",
+		[]string{"bridge", "adapters/adaptertest", "internal/httpx"},
+		[]string{everything},
+		"people at browsers are a network for the suite: they may import it, bridge and internal/httpx",
+	},
+	{
 		"adapters/adaptertest",
 		[]string{"bridge"},
 		[]string{everything},
