@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
 	"slices"
 	"time"
@@ -12,7 +11,7 @@ import (
 	"github.com/hutong-im/hutong/bridge"
 )
 
-// take brings a page's messages to the gateway, in order. The error is the gateway's: it does not have them all.
+// take brings a page's messages to the gateway, in order. The error is that ctx has ended: it does not have them all.
 func (s *session) take(ctx context.Context, account string, page []json.RawMessage, from int64) error {
 	var items []item
 	for _, raw := range page {
@@ -30,11 +29,38 @@ func (s *session) take(ctx context.Context, account string, page []json.RawMessa
 	}
 	people := s.a.profiles(ctx, items)
 	for _, it := range items {
-		if err := s.a.hear(ctx, s.in, it, people[it.Customer]); err != nil && !errors.Is(err, bridge.ErrRefused) {
-			return fmt.Errorf("receive: %w", err)
+		if err := s.insist(ctx, it, people[it.Customer]); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// Pauses while the gateway does not take a message.
+const (
+	firstWait = 50 * time.Millisecond
+	longWait  = 5 * time.Second
+)
+
+// insist brings one message, however often it needs: the gateway may have no room, or be sending what the message is
+// about. The messages of other accounts do not wait for it.
+func (s *session) insist(ctx context.Context, it item, who profile) error {
+	for wait := firstWait; ; wait = min(2*wait, longWait) {
+		err := s.a.hear(ctx, s.in, it, who)
+		if err == nil || errors.Is(err, bridge.ErrRefused) {
+			return nil
+		}
+		if wait == firstWait && ctx.Err() == nil {
+			s.a.env.Log.WarnContext(ctx, "a message waits until the gateway takes it", "account", it.Account, "msgid", it.ID, "err", err)
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return ctx.Err()
+		case <-timer.C:
+		}
+	}
 }
 
 // hear brings one message or event.
@@ -49,7 +75,7 @@ func (a *adapter) hear(ctx context.Context, in bridge.Inbox, it item, who profil
 	e := bridge.MessageEvent{Room: room, User: bridge.UserID(it.Customer), Msg: bridge.MsgID(it.ID), At: at}
 	if it.Origin != fromCustomer { // a person in WeCom's client: the company's own words
 		if it.Origin == fromServicer {
-			a.seat(ctx, room, &seat{Who: it.Servicer, State: stateHuman})
+			a.seat(ctx, room, &seat{Who: it.Servicer, State: stateHuman, At: it.At})
 		}
 		e.Own, e.User = true, bridge.UserID(it.Servicer)
 		if it.Servicer == "" {
@@ -110,7 +136,7 @@ func (a *adapter) happened(ctx context.Context, in bridge.Inbox, it item, who pr
 		a.changed(ctx, room, e, at)
 	case "reject_customer_msg_switch_change":
 		if e.Reject == 1 {
-			a.seat(ctx, room, &seat{Who: e.Servicer, State: stateRefused})
+			a.seat(ctx, room, &seat{Who: e.Servicer, State: stateRefused, At: it.At})
 		} else {
 			a.seat(ctx, room, nil)
 		}
@@ -149,7 +175,7 @@ func (a *adapter) changed(ctx context.Context, room bridge.RoomID, e event, at t
 	age := a.env.Now().Sub(at)
 	switch e.Change {
 	case taken, moved, reopened:
-		a.seat(ctx, room, &seat{Who: e.NewServicer, State: stateHuman})
+		a.seat(ctx, room, &seat{Who: e.NewServicer, State: stateHuman, At: at.Unix()})
 		if e.Change == taken && age < takenLife {
 			a.sayOnce(ctx, room, e.Code, a.cfg.Taken, e.Code)
 		}
@@ -182,6 +208,9 @@ func (p profile) avatar() bridge.File {
 	}
 	return bridge.File{Name: "avatar", Type: "image/jpeg", Ref: refAvatar + p.Picture}
 }
+
+// askWithin is how long messages wait for a name, or for words of the config.
+const askWithin = 5 * time.Second
 
 // profileLife is how long a name is taken as it is; batchSize is how many customers are asked about at once.
 // https://developer.work.weixin.qq.com/document/path/95159
@@ -223,7 +252,9 @@ func (a *adapter) askProfiles(ctx context.Context, ids []string, into map[string
 		} `json:"customer_list"`
 	}
 	in := map[string]any{"external_userid_list": ids, "need_enter_session_context": 0}
-	if err := a.api.Query(ctx, http.MethodPost, "/cgi-bin/kf/customer/batchget", nil, in, &got); err != nil {
+	brief, cancel := context.WithTimeout(ctx, askWithin)
+	defer cancel()
+	if err := a.api.Query(brief, http.MethodPost, "/cgi-bin/kf/customer/batchget", nil, in, &got); err != nil {
 		return err
 	}
 	found := map[string]profile{}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"os"
 	"os/exec"
 	"strings"
 	"time"
@@ -44,6 +45,8 @@ func (a *adapter) mediaFile(kind, id string) bridge.File {
 
 // nameFiles asks what documents are called. One that cannot be asked for keeps its plain name.
 func (a *adapter) nameFiles(ctx context.Context, files []bridge.File) {
+	ctx, cancel := context.WithTimeout(ctx, askWithin)
+	defer cancel()
 	for i := range files {
 		d, err := a.download(ctx, files[i].Ref)
 		if err != nil {
@@ -123,12 +126,17 @@ func (a *adapter) playable(ctx context.Context, body io.ReadCloser) (io.ReadClos
 	if err != nil {
 		return nil, fmt.Errorf("read a voice message: %w", err)
 	}
+	if len(amr) > maxVoice {
+		return nil, bridge.Permanent(fmt.Errorf("a voice message of more than %d bytes: %w", maxVoice, bridge.ErrTooLarge))
+	}
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, a.ffmpeg, "-hide_banner", "-loglevel", "error", "-protocol_whitelist", "pipe", //nolint:gosec // found on the PATH at start; the arguments are constant
 		"-f", "amr", "-i", "pipe:0", "-f", "mp3", "pipe:1")
 	var out bytes.Buffer
 	cmd.Stdin, cmd.Stdout = bytes.NewReader(amr), &out
+	cmd.Env, cmd.Dir = []string{"PATH=" + os.Getenv("PATH")}, os.TempDir() // it reads a stranger's bytes, and no secrets
+	cmd.WaitDelay = time.Second
 	if err := cmd.Run(); err != nil || out.Len() == 0 {
 		a.env.Log.WarnContext(ctx, "a voice message could not be made playable and is passed on as it is", "err", err)
 		return io.NopCloser(bytes.NewReader(amr)), nil

@@ -39,6 +39,23 @@ func (s scripted) RoundTrip(req *http.Request) (*http.Response, error) {
 	return rec.Result(), nil
 }
 
+// stopping ends the caller's patience with the second message that is sent.
+type stopping struct {
+	next http.RoundTripper
+	stop func()
+	n    *int
+}
+
+func (s stopping) RoundTrip(req *http.Request) (*http.Response, error) {
+	if req.URL.Path == sendPath {
+		if *s.n++; *s.n == 2 {
+			s.stop()
+			return nil, req.Context().Err()
+		}
+	}
+	return s.next.RoundTrip(req)
+}
+
 func fetch(t *testing.T, a *adapter, f bridge.File) []byte {
 	t.Helper()
 	body, err := a.Fetch(t.Context(), f)

@@ -127,8 +127,7 @@ func (p *puller) run() {
 	ctx, a := p.s.ctx, p.s.a
 	for polled := false; ; {
 		heard, err := p.catchUp(ctx)
-		pause, called := a.cfg.Poll, p.called
-		switch j := bridge.Judge(err); {
+		switch {
 		case ctx.Err() != nil:
 			return
 		case err == nil:
@@ -138,16 +137,13 @@ func (p *puller) run() {
 		case p.barred(err):
 			p.s.drop(p.account, err)
 			return
-		case j.Verdict == bridge.VerdictWait:
-			a.env.Log.WarnContext(ctx, "asking for messages is limited for a while", "account", p.account, "for", j.Wait, "err", err)
-			pause = j.Wait
-			if p.asked != "" {
-				called = nil // even with a token: another try would make it longer
-			}
+		case bridge.Judge(err).Verdict == bridge.VerdictWait:
+			a.env.Log.WarnContext(ctx, "asking for messages is limited for a while", "account", p.account, "err", err)
 		default:
 			p.s.fail(fmt.Errorf("messages of %s: %w", p.account, err))
 			return
 		}
+		pause, called := p.rest(err)
 		timer := time.NewTimer(pause)
 		select {
 		case <-ctx.Done():
@@ -159,6 +155,19 @@ func (p *puller) run() {
 		}
 		timer.Stop()
 	}
+}
+
+// rest is how long to wait before asking again, and what ends that early: a callback, but not while WeCom refuses even
+// what has a callback's token, since another try would make it longer.
+func (p *puller) rest(err error) (pause time.Duration, called <-chan struct{}) {
+	j := bridge.Judge(err)
+	switch {
+	case j.Verdict != bridge.VerdictWait:
+		return p.s.a.cfg.Poll, p.called
+	case p.asked == "":
+		return j.Wait, p.called
+	}
+	return j.Wait, nil
 }
 
 // barred reports whether the account is not ours to read, and tells the operator.

@@ -222,12 +222,13 @@ func TestOddPages(t *testing.T) {
 	for name, c := range map[string]struct {
 		pages []string
 		want  string // of the error; "" is none
+		kept  string // cursor
 	}{
-		"an empty page, and more":  {[]string{`{"next_cursor":"a","has_more":1,"msg_list":[]}`, `{"next_cursor":"b","has_more":1}`, `{"next_cursor":"b","has_more":0}`}, ""},
-		"no cursor at the end":     {[]string{`{"has_more":0,"msg_list":[]}`}, ""},
-		"a cursor that stands":     {[]string{`{"next_cursor":"a","has_more":1}`, `{"next_cursor":"a","has_more":1}`}, "does not move"},
-		"has_more of another type": {[]string{`{"next_cursor":"a","has_more":true}`}, "not the JSON"},
-		"larger than is read":      {[]string{strings.Repeat(" ", 17<<20), strings.Repeat(" ", 17<<20), `{"next_cursor":"a","has_more":0}`}, ""},
+		"an empty page, and more":  {[]string{`{"next_cursor":"a","has_more":1,"msg_list":[]}`, `{"next_cursor":"b","has_more":1}`, `{"next_cursor":"b","has_more":0}`}, "", "b"},
+		"no cursor at the end":     {[]string{`{"has_more":0,"msg_list":[]}`}, "", "z"},
+		"a cursor that stands":     {[]string{`{"next_cursor":"a","has_more":1}`, `{"next_cursor":"a","has_more":1}`}, "does not move", "a"},
+		"has_more of another type": {[]string{`{"next_cursor":"a","has_more":true}`}, "not the JSON", "z"},
+		"larger than is read":      {[]string{strings.Repeat(" ", 17<<20), strings.Repeat(" ", 17<<20), `{"next_cursor":"a","has_more":0}`}, "", "a"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t, wechatkftest.Options{})
@@ -236,7 +237,13 @@ func TestOddPages(t *testing.T) {
 			a.api.HTTP = &http.Client{Transport: scripted{&c.pages, &limits, r.client.Transport}}
 			s := &session{a: a, in: r}
 			p := &puller{s: s, account: account}
+			if err := p.write(t.Context(), place{Cursor: "z", From: 1}); err != nil {
+				t.Fatal(err)
+			}
 			_, err := p.catchUp(t.Context())
+			if at, err := p.read(t.Context()); err != nil || at.Cursor != c.kept || at.From != 1 {
+				t.Errorf("kept %+v, %v", at, err)
+			}
 			if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
 				t.Errorf("%v, want %q", err, c.want)
 			}
@@ -340,6 +347,29 @@ func TestInvite(t *testing.T) {
 	if n := len(r.Requests("/cgi-bin/kf/add_contact_way")); n != 1 {
 		t.Errorf("the link was asked for %d times", n)
 	}
-	_, err = a.Invite(t.Context(), bridge.CardID(strings.Repeat("汉", 15)))
-	verdict(t, err, bridge.VerdictPermanent)
+	for card, good := range map[bridge.CardID]bool{
+		"": false, bridge.CardID(strings.Repeat("汉", 15)): false, bridge.CardID(strings.Repeat("x", maxSceneParam)): true, bridge.CardID(strings.Repeat("x", maxSceneParam+1)): false,
+	} {
+		if _, err := a.Invite(t.Context(), card); (err == nil) != good || err != nil && bridge.Judge(err).Verdict != bridge.VerdictPermanent {
+			t.Errorf("%q: %v", card, err)
+		}
+	}
+	if _, err := r.state.Put(t.Context(), "way/"+account+"/hutong", []byte("https://work.weixin.qq.com/kf/kfc1"), bridge.AnyRev); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := a.Invite(t.Context(), "CARD"); err != nil || got != "https://work.weixin.qq.com/kf/kfc1?scene_param=CARD" {
+		t.Errorf("%q %v", got, err)
+	}
+}
+
+// More accounts than are told at once; those that the app does not manage are left out.
+func TestManyAccounts(t *testing.T) {
+	r := newRig(t, wechatkftest.Options{})
+	for i := range 249 {
+		r.AddAccount(fmt.Sprintf("wk%03d", i), "x", i%2 == 0)
+	}
+	got, err := r.open().accounts(t.Context())
+	if err != nil || len(got) != 1+125 {
+		t.Errorf("%d accounts, %v", len(got), err)
+	}
 }

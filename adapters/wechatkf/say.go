@@ -14,7 +14,6 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/hutong-im/hutong/bridge"
 	"github.com/hutong-im/hutong/internal/tencent"
@@ -96,7 +95,8 @@ func (a *adapter) sayAll(ctx context.Context, to bridge.RoomID, key string, part
 			continue
 		}
 		if len(done) > 0 {
-			if kerr := bridge.Keep(ctx, a.env.State, note, done); kerr != nil {
+			// The deadline may be what stopped it.
+			if kerr := bridge.Keep(context.WithoutCancel(ctx), a.env.State, note, done); kerr != nil {
 				return nil, bridge.Unsure(fmt.Errorf("a part has arrived, which cannot be kept: %w", errors.Join(kerr, err)))
 			}
 		}
@@ -194,7 +194,7 @@ func (a *adapter) sayOnce(ctx context.Context, room bridge.RoomID, c, text, key 
 	if c == "" || text == "" {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second) // messages wait behind it
+	ctx, cancel := context.WithTimeout(ctx, askWithin)
 	defer cancel()
 	if _, err := a.onEvent(ctx, c, msgID(room, key, 0), part{"text", map[string]any{"content": text}}); err != nil {
 		a.env.Log.WarnContext(ctx, "the config's words to a customer could not be said", "err", err)

@@ -36,7 +36,7 @@ func whoKey(customer string) string { return "who/" + customer }
 type seat struct {
 	Who   string `json:"who,omitempty"` // userid of the servicer
 	State int    `json:"state"`
-	At    int64  `json:"at"` // Unix seconds, when it was heard of
+	At    int64  `json:"at"` // Unix seconds, when that was so
 }
 
 // over reports whether the session has ended by itself since, 48 h after the customer's last message, which
@@ -67,14 +67,14 @@ func (a *adapter) barred(ctx context.Context, room bridge.RoomID, refused error)
 		}
 		return nil
 	case stateHuman:
-		a.seat(ctx, room, &seat{Who: got.Who, State: stateHuman})
+		a.seat(ctx, room, &seat{Who: got.Who, State: stateHuman, At: a.env.Now().Unix()})
 		who := got.Who
 		if who == "" {
 			who = a.words().somebody
 		}
 		return bridge.Permanent(fmt.Errorf(a.words().human, who))
 	case statePool:
-		a.seat(ctx, room, &seat{State: statePool})
+		a.seat(ctx, room, &seat{State: statePool, At: a.env.Now().Unix()})
 		return bridge.Permanent(errors.New(a.words().pool))
 	default:
 		return refused // the session has ended, or the window is closed: the customer must write
@@ -84,10 +84,11 @@ func (a *adapter) barred(ctx context.Context, room bridge.RoomID, refused error)
 // seat notes who has a session; nil is the gateway. It is kept, since WeCom tells it once.
 func (a *adapter) seat(ctx context.Context, room bridge.RoomID, s *seat) {
 	if s != nil {
-		s.At = a.env.Now().Truncate(time.Hour).Unix() // so that not every message of a servicer is a write
+		s.At = time.Unix(s.At, 0).Truncate(time.Hour).Unix() // so that not every message of a servicer is a write
 	}
 	a.mu.Lock()
 	old, had := a.seats[room]
+	had = had || a.seats == nil // it is not read yet
 	if s == nil {
 		delete(a.seats, room)
 	} else if a.seats != nil {

@@ -1,6 +1,7 @@
 package wechatkf
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -193,7 +194,8 @@ func (a *adapter) merged(b body, depth int) (string, []bridge.File) {
 			files = append(files, more...)
 		}
 		if text == "" {
-			text = bridge.EscapeMarkdown("[" + a.words().kinds[one.Type] + "]")
+			kinds := a.words().kinds
+			text = bridge.EscapeMarkdown("[" + cmp.Or(kinds[one.Type], kinds[""]) + "]")
 		}
 		out = append(out, bridge.EscapeMarkdown(one.Sender)+": "+text)
 	}

@@ -50,6 +50,13 @@ func (n *Network) Know(customer string, c Customer) {
 	n.customers[customer] = c
 }
 
+// Unknow ends that something is told of a customer, as 48 hours after they wrote.
+func (n *Network) Unknow(customer string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	delete(n.customers, customer)
+}
+
 // Say lets a customer write, and returns the msgid.
 func (n *Network) Say(account, customer, text string) string {
 	return n.Send(account, customer, "text", map[string]any{"content": text})
