@@ -73,14 +73,20 @@ func partKey(room bridge.RoomID, key string) string { return "part/" + string(ro
 
 // Send says the text, then the files. WeChat gives messages no ids, so that their keys serve.
 func (a *adapter) Send(ctx context.Context, to bridge.RoomID, d bridge.Draft) ([]bridge.MsgID, error) {
-	several := d.Text != "" && len(d.Files) > 0 || len(d.Files) > 1
+	if len(d.Text) > a.cfg.MaxText {
+		return nil, bridge.Permanent(a.meant(45002))
+	}
+	var texts []string
+	if d.Text != "" { // what makes it harmless makes it longer
+		texts = bridge.Split(harmless(d.Text), a.cfg.MaxText, bridge.Bytes)
+	}
 	done := 0
-	if several {
+	if len(texts)+len(d.Files) > 1 {
 		if _, err := bridge.Load(ctx, a.env.State, partKey(to, d.Key), &done); err != nil {
 			return nil, err
 		}
 	}
-	parts, err := a.compose(ctx, to, d, done)
+	parts, err := a.compose(ctx, to, texts, d.Files, done)
 	if err != nil {
 		return nil, err
 	}
@@ -108,18 +114,14 @@ func (a *adapter) Send(ctx context.Context, to bridge.RoomID, d bridge.Draft) ([
 	return ids, nil
 }
 
-// compose makes the messages of a draft, with their files uploaded, before anything is shown. Those that were
-// sent before are nil.
-func (a *adapter) compose(ctx context.Context, to bridge.RoomID, d bridge.Draft, done int) ([]*message, error) {
+// compose makes the messages of a draft, with their files uploaded, before anything is shown. Files that were sent
+// before are nil.
+func (a *adapter) compose(ctx context.Context, to bridge.RoomID, texts []string, files []bridge.Attachment, done int) ([]*message, error) {
 	var parts []*message
-	if d.Text != "" {
-		content := harmless(d.Text)
-		if len(content) > a.cfg.MaxText {
-			return nil, bridge.Permanent(a.meant(45002))
-		}
+	for _, content := range texts {
 		parts = append(parts, &message{To: to, Type: "text", Text: &text{content}})
 	}
-	for _, f := range d.Files {
+	for _, f := range files {
 		if len(parts) < done {
 			parts = append(parts, nil)
 			continue
@@ -178,7 +180,7 @@ func (a *adapter) Ask(ctx context.Context, room bridge.RoomID, key string, q bri
 	ids := []bridge.MsgID{bridge.MsgID(key)}
 	err := a.client.Call(ctx, http.MethodPost, sendPath, nil, m, nil)
 	if e, refused := errors.AsType[*tencent.Error](err); refused && e.Code == 40200 { // this type of account has no menus
-		m = &message{To: room, Type: "text", Text: &text{strings.Join(words, "\n")}}
+		m = &message{To: room, Type: "text", Text: &text{harmless(strings.Join(words, "\n"))}}
 		err = a.client.Call(ctx, http.MethodPost, sendPath, nil, m, nil)
 	}
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -204,11 +205,38 @@ func TestTooLong(t *testing.T) {
 	r := newRig(t, wechattest.Options{}, func(c *Config) { c.MaxText = 300 })
 	to := r.talker()
 	r.say(to, bridge.Draft{Text: strings.Repeat("汉", 100)})
-	for _, text := range []string{strings.Repeat("汉", 101), strings.Repeat("a", 298) + "<a "} { // a word joiner has 3 bytes
+	for _, text := range []string{strings.Repeat("汉", 101), strings.Repeat("a", 298) + "<a "} {
 		_, err := r.Send(t.Context(), to, bridge.Draft{Key: "k", Text: text})
 		if bridge.Judge(err).Verdict != bridge.VerdictPermanent || !strings.Contains(err.Error(), "消息过长") || len(r.server.Requests(sendPath)) != 1 {
 			t.Errorf("%d bytes: %v, %d calls", len(text), err, len(r.server.Requests(sendPath)))
 		}
+	}
+}
+
+// A text that is just short enough goes in two messages when what makes it harmless, 3 bytes a time, makes it too long.
+func TestHarmlessButTooLong(t *testing.T) {
+	r := newRig(t, wechattest.Options{}, func(c *Config) { c.MaxText = 300 })
+	to := r.talker()
+	d := bridge.Draft{Key: "k", Text: strings.Repeat("a", 250) + "\n" + strings.Repeat("<a b", 12) + "z"}
+	r.server.Fail(func() func(string) wechattest.Fault {
+		n := 0
+		return func(path string) wechattest.Fault {
+			if path == sendPath {
+				n++
+			}
+			return wechattest.Fault{Code: map[bool]int{true: 45011}[n == 2]}
+		}
+	}())
+	if _, err := r.Send(t.Context(), to, d); bridge.Judge(err).Verdict != bridge.VerdictWait {
+		t.Fatalf("the second half: %v", err)
+	}
+	r.server.Fail(nil)
+	ids, err := r.Send(t.Context(), to, d)
+	if err != nil || !slices.Equal(ids, []bridge.MsgID{"k", "k+1"}) {
+		t.Errorf("%q, %v", ids, err)
+	}
+	if got := strings.ReplaceAll(textsOf(r.shown(to)), "\u2060", ""); got != d.Text || len(r.shown(to)) != 2 {
+		t.Errorf("shown as %q", got)
 	}
 }
 
