@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -221,6 +222,10 @@ func TestCatchUpNewRoom(t *testing.T) {
 		at, _ := r.core.positions.of(string(room))
 		return stampOf(at) == ts
 	})
+	_ = r.stop()
+	if kept := r.state.all()[readKey(string(room))]; kept != strconv.Quote(ts) {
+		t.Errorf("kept is %s, want %q", kept, ts)
+	}
 }
 
 // While history is limited by a 429, a place that may have gone on unheard waits, so that the order holds; another one does not.

@@ -50,9 +50,10 @@ type workspace struct {
 	users    map[string]string // name by id
 	files    map[string]*file
 	calls    []string
-	views    map[string]string // App Home, by user
-	modals   map[string]obj    // forms that are open, by id
-	triggers map[string]bool   // that may still open a form
+	forms    map[string]url.Values // the last call of each method
+	views    map[string]string     // App Home, by user
+	modals   map[string]obj        // forms that are open, by id
+	triggers map[string]bool       // that may still open a form
 	respond  map[string]func(text string, blocks any)
 	deleted  map[string]bool // users
 	broken   *channel        // whose history Slack cannot read
@@ -100,7 +101,7 @@ type envelope struct {
 func newWorkspace(t *testing.T, rooms string, overHTTP bool) *workspace {
 	w := &workspace{
 		t: t, rooms: rooms, http: overHTTP, last: time.Now().UnixMicro(), channels: map[string]*channel{}, users: map[string]string{},
-		files: map[string]*file{}, views: map[string]string{}, modals: map[string]obj{}, triggers: map[string]bool{},
+		files: map[string]*file{}, forms: map[string]url.Values{}, views: map[string]string{}, modals: map[string]obj{}, triggers: map[string]bool{},
 		respond: map[string]func(string, any){}, deleted: map[string]bool{}, trouble: adaptertest.Calm, refuse: map[string]string{}, answers: map[string]string{}, busy: map[string]int{},
 		scopes: strings.Join(scopes(), ","), wake: make(chan struct{}, 1), emoji: readEmojis(),
 	}
@@ -398,7 +399,7 @@ func (w *workspace) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	}
 	w.mu.Lock()
 	trouble := w.trouble
-	w.calls = append(w.calls, method)
+	w.calls, w.forms[method] = append(w.calls, method), r.Form
 	refusal, busy := w.refuse[method], w.busy[method]
 	instead, strange := w.answers[method]
 	w.mu.Unlock()
@@ -461,6 +462,9 @@ func (w *workspace) upload(rw http.ResponseWriter, r *http.Request) {
 	data, err := io.ReadAll(r.Body)
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if _, lost := w.answers["upload"]; lost {
+		panic(http.ErrAbortHandler)
+	}
 	f := w.files[strings.TrimPrefix(r.URL.Path, "/upload/")]
 	if f == nil || err != nil || len(data) != f.announced {
 		http.Error(rw, "no", http.StatusBadRequest)

@@ -36,11 +36,14 @@ func (m *memory) Get(_ context.Context, key string) ([]byte, uint64, error) {
 	return []byte(v), 1, nil
 }
 
-func (m *memory) Put(_ context.Context, key string, val []byte, rev uint64) (uint64, error) {
+func (m *memory) Put(ctx context.Context, key string, val []byte, rev uint64) (uint64, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.broken {
 		return 0, errBroken
+	}
+	if ctx.Err() != nil {
+		return 0, ctx.Err()
 	}
 	if _, ok := m.vals[key]; ok && rev == 0 {
 		return 0, bridge.ErrStale

@@ -13,12 +13,15 @@ import (
 func TestOpenIsIdempotent(t *testing.T) {
 	for name, c := range map[string]struct {
 		rooms string
+		title string
 		latin bool
 		want  string
 	}{
-		"channel":             {roomsChannel, false, "王小明-l1abc"},
-		"channel, Latin only": {roomsChannel, true, "hutong-l1abc"},
-		"thread":              {roomsThread, false, ""},
+		"channel":               {roomsChannel, "王小明", false, "王小明-l1abc"},
+		"channel, Latin only":   {roomsChannel, "王小明", true, "hutong-l1abc"},
+		"channel, no name":      {roomsChannel, "😀!", false, "hutong-l1abc"},
+		"channel, a long title": {roomsChannel, strings.Repeat("王", 100), false, strings.Repeat("王", 67) + "-l1abc"},
+		"thread":                {roomsThread, "王小明", false, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorkspace(t, c.rooms, false)
@@ -26,6 +29,7 @@ func TestOpenIsIdempotent(t *testing.T) {
 			_, user := w.Room()
 			r := newRig(t, w)
 			o := opening(user)
+			o.Title = c.title
 			rooms := map[bridge.RoomID]bool{}
 			steps := []string{"chat.postMessage", "pins.add", ""}
 			if c.rooms == roomsChannel {
@@ -63,6 +67,19 @@ func TestOpenIsIdempotent(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A workspace that takes none of the names says so, once.
+func TestNoNameIsTaken(t *testing.T) {
+	for code, calls := range map[string]int{"invalid_name": 2, "name_taken": 50, "restricted_action": 1} {
+		w := newWorkspace(t, roomsChannel, false)
+		_, user := w.Room()
+		r := newRig(t, w)
+		w.refuse["conversations.create"] = code
+		if _, err := r.core.Open(t.Context(), opening(user)); bridge.Judge(err).Verdict != bridge.VerdictPermanent || w.count("conversations.create") != calls {
+			t.Errorf("%s: %v after %d calls, want %d", code, err, w.count("conversations.create"), calls)
+		}
 	}
 }
 
@@ -111,12 +128,16 @@ func TestUpdate(t *testing.T) {
 	ch.pins = nil
 	w.mu.Unlock()
 	o.Remark = "new"
-	if err := r.core.Update(t.Context(), room, o); err != nil || len(ch.pins) != 1 || !strings.Contains(w.View(room).Board, "new") {
-		t.Errorf("%v: pins %v, %q", err, ch.pins, w.View(room).Board)
+	if err := r.core.Update(t.Context(), room, o); err != nil || len(ch.pins) != 1 || ch.topics != 1 || !strings.Contains(w.View(room).Board, "new") {
+		t.Errorf("%v: pins %v, topic set %d times, %q", err, ch.pins, ch.topics, w.View(room).Board)
 	}
 	ch.members = []string{botUser}
 	if _, err := r.core.Open(t.Context(), o); err != nil || len(ch.members) != 3 {
 		t.Errorf("who has left is not back: %v, %v", ch.members, err)
+	}
+	o.Key, o.Label.Text = "l2", strings.Repeat("&", 300)
+	if _, err := r.core.Open(t.Context(), o); err != nil {
+		t.Errorf("a long label: %v", err)
 	}
 	if err := r.core.Update(t.Context(), "C999", o); err != nil {
 		t.Errorf("a room that the adapter did not open: %v", err)
@@ -239,6 +260,28 @@ func (w *workspace) named(name string) *channel {
 		}
 	}
 	return nil
+}
+
+// A thread whose root was deleted begins anew; for the gateway the room stays what it was.
+func TestThreadIsGone(t *testing.T) {
+	w := newWorkspace(t, roomsThread, false)
+	_, user := w.Room()
+	r := newRig(t, w)
+	room, err := r.core.Open(t.Context(), opening(user))
+	if err != nil {
+		t.Fatal(err)
+	}
+	channel, root := split(string(room))
+	w.mu.Lock()
+	w.remove(w.channels[channel], root)
+	w.mu.Unlock()
+	if err := r.send(room, "hello"); err != nil {
+		t.Fatal(err)
+	}
+	next := r.record(room)
+	if got := w.View(bridge.RoomID(next.Place)).Lines; next.Place == string(room) || next.After != "" || len(got) != 1 || got[0].Text != "hello" {
+		t.Errorf("%+v shows %+v", next, got)
+	}
 }
 
 // Open of a room whose channel was archived leads to its successor, too.

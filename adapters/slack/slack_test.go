@@ -269,6 +269,16 @@ func TestMark(t *testing.T) {
 		return ok && e.Room == room && e.User == user && e.Ask == "fate:d1" && e.Choice == "send"
 	})
 	r.until("the buttons are gone", func() bool { return w.hint(ch, 1) == "Send again · <@"+string(user)+">" })
+	w.mu.Lock()
+	old := stampOf(time.Now().Add(-freshFor).UnixMicro()) // it may have waited
+	ch.msgs = append(ch.msgs, obj{"ts": old, "text": "x", "by " + botUser: []string{mark(bridge.StateHeld)}})
+	w.mu.Unlock()
+	if err := r.core.Mark(t.Context(), room, bridge.MsgID(old), bridge.Fate{State: bridge.StateSent}); err != nil {
+		t.Fatal(err)
+	}
+	if got := reactions(ch.find(old), botUser); !slices.Equal(got, []string{mark(bridge.StateSent)}) {
+		t.Errorf("a message that waited shows %v", got)
+	}
 	// The fate of a note that was typed as a command, and of a message that is gone.
 	if err := r.core.Mark(t.Context(), room, "command-x", bridge.Fate{State: bridge.StateFailed, User: user, Reason: "no"}); err != nil || w.hint(ch, 2) != "❌ no" {
 		t.Errorf("%v", err)
@@ -370,6 +380,13 @@ func TestEditKeepsFiles(t *testing.T) {
 		m := w.channel(room).find(string(ids[0]))
 		if text, _ := m["text"].(string); !strings.HasPrefix(text, "two\n<http") || !strings.HasSuffix(text, "|a¦b &lt;x&gt;.txt>") || len(w.shared(text)) != 1 {
 			t.Errorf("%s: %q", rooms, text)
+		}
+		other, err := r.core.Send(t.Context(), room, bridge.Draft{Key: "l", Text: "one\nline more"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := r.core.Edit(t.Context(), room, other[0], bridge.Draft{Text: "two", Files: []bridge.Attachment{f}}); err != nil || w.channel(room).find(string(other[0]))["text"] != "two" {
+			t.Errorf("%s: a line that shows no file stays, too: %v", rooms, err)
 		}
 		if found, err := r.core.Find(t.Context(), room, "k"); err != nil || !slices.Equal(found, ids) {
 			t.Errorf("%s: found %q, %v", rooms, found, err)
