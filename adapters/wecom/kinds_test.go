@@ -43,6 +43,7 @@ func TestLinkCards(t *testing.T) {
 		"words before a link":    {"王小明: 看 https://acme.example/a", "", "", ""},
 		"words after a link":     {"王小明: https://acme.example/a\n好吗", "", "", ""},
 		"two links":              {"王小明: https://acme.example/a\nhttps://acme.example/b", "", "", ""},
+		"a link within a link":   {"王小明: https://acme.example/?to=https://evil.example/", "", "", ""},
 		"another name":           {"王小明: https://acme.example@evil.example/", "", "", ""},
 		"a false address":        {"王小明: acme.example\nhttps://evil.example/", "", "", ""},
 		"no host":                {"王小明: https://", "", "", ""},

@@ -33,11 +33,11 @@ var address = regexp.MustCompile(`^(?s)((?:.*[\n:：])? ?(?:📍 )?|[^\n]* \(|(?
 // linkCard makes a card of a text that ends in its only link; false: it stays a text.
 func (a *adapter) linkCard(d bridge.Draft) (linkCard, bool) {
 	name, text := speaker(d.Text, d.As)
-	if len(text) > 2*maxCardURL {
+	if strings.Count(text, "://") != 1 {
 		return linkCard{}, false
 	}
 	m := address.FindStringSubmatch(text)
-	if m == nil || strings.Count(text, "://") != 1 {
+	if m == nil {
 		return linkCard{}, false
 	}
 	said, link, ok := unwrap(m[1], m[2])

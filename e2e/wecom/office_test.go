@@ -47,7 +47,7 @@ func newOffice(t *testing.T, o wecomtest.Options) *office {
 func newOfficeWith(t *testing.T, profile string, o wecomtest.Options) *office {
 	t.Helper()
 	if o.Pause == 0 {
-		o.Pause = 300 * time.Millisecond // so that a restart fits between two tries, as it does with WeCom's 5 s
+		o.Pause = time.Second // so that a restart fits between two tries, as it does with WeCom's 5 s
 	}
 	if o.PerMinute == 0 {
 		o.PerMinute = 10_000

@@ -139,6 +139,28 @@ func TestLostAnswer(t *testing.T) {
 	o.quiet()
 }
 
+// A place and a link are cards, a long text is one article; to quote them answers whom they are from, after a kill, too.
+func TestKinds(t *testing.T) {
+	o := newOffice(t, wecomtest.Options{})
+	o.writes("zhao", "赵四", "📍 腾讯大厦\nhttps://map.example/?q=1,2")
+	place := o.sees("赵四 · 联系人: 📍 腾讯大厦\nmap.example/")
+	long := strings.TrimSpace(strings.Repeat("这份合同的条款很长。\n", 400))
+	o.writes("wang", "王小明", long)
+	article := o.sees("王小明 · 联系人\n" + long)
+	if article.Type != "mpnews" || place.Type != "textcard" || place.URL != "https://map.example/?q=1,2" {
+		t.Errorf("a %s and a %s to %s", article.Type, place.Type, place.URL)
+	}
+	o.process.Kill()
+	o.start()
+	o.writes("wang", "王小明", "公告\nhttps://acme.example/a")
+	o.sees("王小明: 公告\nacme.example/a")
+	o.wecom.Quote(member, article.ID, "合同收到")
+	o.receives("wang", "李雷 · ACME 销售经理\n合同收到")
+	o.wecom.Quote(member, place.ID, "马上到")
+	o.receives("zhao", "李雷 · ACME 销售经理\n马上到")
+	o.quiet()
+}
+
 func count(all []string, text string) int {
 	n := 0
 	for _, s := range all {
