@@ -323,6 +323,7 @@ func TestAppHome(t *testing.T) {
 	r.run()
 	r.connected()
 	w.mu.Lock()
+	w.tell("events_api", obj{"type": "event_callback", "event": obj{"type": "app_home_opened", "user": string(user), "tab": "messages"}})
 	w.tell("events_api", obj{"type": "event_callback", "event": obj{"type": "app_home_opened", "user": string(user), "tab": "home"}})
 	w.mu.Unlock()
 	var view string
@@ -355,6 +356,11 @@ func TestAppHome(t *testing.T) {
 		})
 	})
 	r.until("the home anew", func() bool { return w.count("views.publish") == 2 })
+	w.mu.Lock()
+	w.tell("events_api", "of a kind that nobody knows")
+	w.tell("new_kind", obj{})
+	w.mu.Unlock()
+	r.until("what is not understood is acknowledged", func() bool { w.mu.Lock(); defer w.mu.Unlock(); return len(w.queue) == 0 })
 }
 
 // An uninstalled app ends Run with the verdict that asks for a person.

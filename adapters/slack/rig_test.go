@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -117,7 +118,9 @@ type rig struct {
 	mu    sync.Mutex
 	heard []bridge.Event
 	known map[bridge.MsgRef]bool
+	fails error // what the gateway says to all that it hears
 	stop  func() error
+	later atomic.Int64 // how much later it is for the adapter, as a time.Duration
 }
 
 func newRig(t *testing.T, w *workspace) *rig {
@@ -138,7 +141,7 @@ func (r *rig) openWith(cfg bridge.Config) {
 	r.Cleanup(transport.CloseIdleConnections)
 	a, err := cfg.Open(bridge.Env{
 		Name: "slack", Log: slog.New(slog.DiscardHandler), HTTP: &http.Client{Transport: transport, Timeout: 10 * time.Second},
-		State: r.state, Lobby: r.lobby, Now: time.Now,
+		State: r.state, Lobby: r.lobby, Now: func() time.Time { return time.Now().Add(time.Duration(r.later.Load())) },
 	})
 	if err != nil {
 		r.Fatal(err)
@@ -156,6 +159,9 @@ func (r *rig) openWith(cfg bridge.Config) {
 func (r *rig) Receive(_ context.Context, e bridge.Event) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.fails != nil {
+		return r.fails
+	}
 	if m, ok := e.(bridge.MessageEvent); ok { // the gateway knows what it has
 		id := bridge.MsgRef{RoomRef: bridge.RoomRef{Room: m.Room}, Msg: m.Msg}
 		if r.known[id] {

@@ -231,10 +231,10 @@ func (s *session) event(e *event) error {
 		s.stale = slices.Delete(s.stale, i, i+1)
 	}
 	err := s.receive(s.convert(e))
-	switch fresh := !slices.Contains(s.stale, place); {
-	case err != nil && fresh && s.a.cfg.AppToken.IsZero():
+	switch {
+	case err != nil && s.a.cfg.AppToken.IsZero():
 		s.stale = append(s.stale, place) // Slack calls three times more; then only looking back helps
-	case err == nil && fresh && m == &e.message:
+	case err == nil && m == &e.message:
 		s.a.positions.advance(place, at)
 	}
 	return err
