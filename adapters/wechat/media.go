@@ -194,10 +194,13 @@ const (
 // playable turns a voice into MP3. What cannot be turned is passed on as it is: better a file that some
 // players open than none.
 func (a *adapter) playable(ctx context.Context, body io.ReadCloser) (io.ReadCloser, error) {
-	raw, err := io.ReadAll(io.LimitReader(body, maxPlay))
+	raw, err := io.ReadAll(io.LimitReader(body, maxPlay+1))
 	_ = body.Close()
 	if err != nil {
 		return nil, errors.New("media/get: the voice broke off")
+	}
+	if len(raw) > maxPlay {
+		return nil, bridge.Permanent(fmt.Errorf("media/get: a voice of more than %d bytes: %w", maxPlay, bridge.ErrTooLarge))
 	}
 	out, err := a.convert(ctx, raw)
 	if err != nil {

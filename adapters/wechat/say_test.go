@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/hutong-im/hutong/adapters/wechat/wechattest"
 	"github.com/hutong-im/hutong/bridge"
@@ -379,10 +380,14 @@ func TestNotice(t *testing.T) {
 		c.Notice.Data = map[string]string{"thing1": "{company}的{name}给您留言了", "time2": "{time}", "phrase3": "等待您的回复"}
 	})
 	to := r.talker()
+	r.where.Zone = time.FixedZone("far", 9*60*60+1800)
 	if err := r.notice(to); err != nil {
 		t.Fatal(err)
 	}
 	list := r.server.Notices()
+	if at, err := time.ParseInLocation("2006-01-02 15:04", list[0].Data["time2"], r.where.Zone); err != nil || time.Since(at).Abs() > 2*time.Minute {
+		t.Errorf("the hour is %q, %v", list[0].Data["time2"], err)
+	}
 	if len(list) != 1 || list[0].To != string(to) || list[0].Data["thing1"] != "ACME的李雷给您留言了" || list[0].Data["phrase3"] != "等待您的…" {
 		t.Fatalf("%+v", list)
 	}

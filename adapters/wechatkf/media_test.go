@@ -90,17 +90,25 @@ func TestVoice(t *testing.T) {
 			t.Errorf("the operator reads %q", w)
 		}
 	})
-	t.Run("with an ffmpeg that cannot", func(t *testing.T) {
-		dir := t.TempDir()
-		if err := os.WriteFile(filepath.Join(dir, "ffmpeg"), []byte("#!/bin/sh\nexit 1\n"), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		t.Setenv("PATH", dir)
-		a := r.open()
-		if got := fetch(t, a, a.mediaFile("voice", id)); !bytes.Equal(got, silence()) {
-			t.Errorf("%d bytes", len(got))
-		}
-	})
+	t.Setenv("SECRET_OF_TESTS", "in the environment")
+	large := r.Upload(wechatkftest.File{Kind: "voice", Name: "v.amr", Type: "audio/amr", Data: make([]byte, maxVoice+1)})
+	for script, want := range map[string]string{
+		"exit 1": string(silence()), "exit 0": string(silence()), `printf "mp3:[%s]" "$SECRET_OF_TESTS"`: "mp3:[]",
+	} {
+		t.Run("with an ffmpeg that does "+script, func(t *testing.T) {
+			dir := t.TempDir()
+			if err := os.WriteFile(filepath.Join(dir, "ffmpeg"), []byte("#!/bin/sh\n"+script+"\n"), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			t.Setenv("PATH", dir)
+			a := r.open()
+			if got := fetch(t, a, a.mediaFile("voice", id)); string(got) != want {
+				t.Errorf("%d bytes", len(got))
+			}
+			_, err := a.Fetch(t.Context(), a.mediaFile("voice", large))
+			verdict(t, err, bridge.VerdictPermanent)
+		})
+	}
 	t.Run("with ffmpeg", func(t *testing.T) {
 		if err != nil {
 			t.Skip("there is no ffmpeg here")
