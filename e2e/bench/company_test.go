@@ -31,8 +31,6 @@ const customers = 48
 // inFlight is how many calls are under way at once, here and there: what the gateway allows an adapter.
 const inFlight = 16
 
-const password = "an-employee-of-benches"
-
 // company is a team with its bot and one employee, the gateway between them and the customers.
 type company struct {
 	b        *testing.B
@@ -59,33 +57,17 @@ func newCompany(b *testing.B, binary *gateway.Binary, mm *server.Server) *compan
 	b.Helper()
 	c := &company{b: b, mm: mm}
 	ctx, dir := b.Context(), b.TempDir()
-	var err error
-	c.team, err = mm.Admin.Make(ctx, "/teams", map[string]any{"name": "acme", "display_name": "ACME", "type": "I"})
+	team, err := mm.NewTeam(ctx, "acme")
 	c.must(err)
-	var bot struct {
-		ID string `json:"user_id"`
-	}
-	c.must(mm.Admin.Do(ctx, http.MethodPost, "/bots", map[string]any{"username": "hutong-bot"}, &bot))
-	var token struct {
-		Token string `json:"token"`
-	}
-	c.must(mm.Admin.Do(ctx, http.MethodPost, "/users/"+bot.ID+"/tokens", map[string]any{"description": "hutong"}, &token))
-	c.bot = server.NewClient(mm.URL, token.Token)
-	c.bot.ID = bot.ID
-	id, err := mm.Admin.Make(ctx, "/users", map[string]any{"username": "lilei", "email": "lilei@acme.example", "password": password})
+	c.bot = team.Bot
+	c.employee, err = team.Employ(ctx, "lilei")
 	c.must(err)
-	for _, u := range []string{bot.ID, id} {
-		c.must(mm.Admin.Do(ctx, http.MethodPost, "/teams/"+c.team+"/members", map[string]any{"team_id": c.team, "user_id": u}, nil))
-	}
-	c.employee, err = mm.Login(ctx, "lilei", password)
+	own, err := mm.TokenOf(ctx, c.employee.ID)
 	c.must(err)
-	var own struct {
-		Token string `json:"token"`
-	}
-	c.must(mm.Admin.Do(ctx, http.MethodPost, "/users/"+id+"/tokens", map[string]any{"description": "bench"}, &own))
-	c.ears = map[*server.Client]string{c.bot: token.Token, c.employee: own.Token}
+	c.team = team.ID
+	c.ears = map[*server.Client]string{c.bot: team.Token, c.employee: own}
 	c.site = &gateway.Site{Binary: binary, Port: gateway.Port(b), Config: filepath.Join(dir, "config.yaml")}
-	c.must(os.WriteFile(filepath.Join(dir, "token"), []byte(token.Token), 0o600))
+	c.must(os.WriteFile(filepath.Join(dir, "token"), []byte(team.Token), 0o600))
 	c.must(os.WriteFile(c.site.Config, fmt.Appendf(nil, `
 company: { name: ACME, language: en }
 gateway: { listen: "127.0.0.1:%d", url: "%s", data: "%s" }
@@ -93,9 +75,9 @@ adapters:
   team: { kind: mattermost, url: %q, token: "file:%s", team: acme }
   web: { kind: webchat, requests_per_hour: 10000 }
 members:
-  - { id: lilei, name: 李雷, accounts: { team: lilei }, serves: true }
+  - { id: lilei, name: 李雷, accounts: { team: %s }, serves: true }
 fallback: lilei
-`, c.site.Port, c.site.URL(""), filepath.Join(dir, "data"), mm.URL, filepath.Join(dir, "token")), 0o600))
+`, c.site.Port, c.site.URL(""), filepath.Join(dir, "data"), mm.URL, filepath.Join(dir, "token"), team.Username("lilei")), 0o600))
 	return c
 }
 

@@ -37,7 +37,7 @@ func TestBrowser(t *testing.T) {
 	// Words, a reply and its mark; an edit, a reaction and a recall, of the employee.
 	c.Say("请问有货吗？🙂 <b>急</b>")
 	asked := w.post(ch.ID, "the question", func(p *server.Post) bool { return strings.HasPrefix(p.Message, "请问有货吗") })
-	post, err := w.lilei.Say(ctx, ch.ID, mm.URL+"/"+w.name+"/pl/"+asked.ID+"\n有的")
+	post, err := w.lilei.Say(ctx, ch.ID, mm.URL+"/"+w.team.Name+"/pl/"+asked.ID+"\n有的")
 	w.must(err)
 	c.Sees("the answer and what it answers", window.Message("有的")+`[0]?.querySelector('`+string(window.ID("quote"))+`')?.innerText.includes('请问有货吗')`)
 	w.post(ch.ID, "a mark of the employee's message", func(p *server.Post) bool {

@@ -2,6 +2,7 @@ package mattermost
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/hutong-im/hutong/adapters/fake"
+	"github.com/hutong-im/hutong/e2e/gateway"
 	"github.com/hutong-im/hutong/e2e/mattermost/server"
 )
 
@@ -66,7 +68,7 @@ func TestWhisperedNoteGoesOut(t *testing.T) {
 				if strings.Contains(one.Message, part) {
 					return one
 				}
-			case <-time.After(patience):
+			case <-time.After(gateway.Patience):
 				t.Fatalf("nobody whispers %s", part)
 			}
 		}
@@ -80,7 +82,7 @@ func TestWhisperedNoteGoesOut(t *testing.T) {
 	slash := func(words string) {
 		t.Helper()
 		w.eventually("/hutong "+words, func() (string, bool) {
-			err := w.lilei.Do(t.Context(), http.MethodPost, "/commands/execute", map[string]any{"channel_id": ch.ID, "team_id": w.team, "command": "/hutong " + words}, nil)
+			err := w.lilei.Do(t.Context(), http.MethodPost, "/commands/execute", map[string]any{"channel_id": ch.ID, "team_id": w.team.ID, "command": "/hutong " + words}, nil)
 			return "refused", err == nil
 		})
 	}
@@ -93,7 +95,7 @@ func TestWhisperedNoteGoesOut(t *testing.T) {
 	whisper("王小明 · 联系人")
 	slash("note 不要打折")
 	slash("card")
-	for deadline := time.After(patience); ; {
+	for deadline := time.After(gateway.Patience); ; {
 		one := whisper("/c/")
 		if len(one.Attachments) == 1 && strings.HasPrefix(one.Attachments[0].ImageURL, w.site.URL("")) {
 			break
@@ -196,7 +198,7 @@ func TestThreads(t *testing.T) {
 	if !strings.Contains(card.Message, "王小明 · 联系人") || hello.RootID == other.RootID {
 		t.Fatalf("the card is %+v; the roots %s and %s", card, hello.RootID, other.RootID)
 	}
-	if b, _ := json.Marshal(hello.Props["attachments"]); !strings.Contains(string(b), "@lilei-"+w.name) {
+	if b, _ := json.Marshal(hello.Props["attachments"]); !strings.Contains(string(b), "@lilei-"+w.team.Name) {
 		t.Errorf("the owner is not called: %s", b)
 	}
 	post := w.replies(w.lilei, dm, hello.RootID, "您好")
@@ -211,8 +213,8 @@ func TestThreads(t *testing.T) {
 		}
 		return "none", false
 	})
-	w.replies(w.lilei, dm, hello.RootID, "@bot-"+w.name+" note 他很高")
-	w.replies(w.lilei, dm, hello.RootID, "@bot-"+w.name+" remark 老客户")
+	w.replies(w.lilei, dm, hello.RootID, "@bot-"+w.team.Name+" note 他很高")
+	w.replies(w.lilei, dm, hello.RootID, "@bot-"+w.team.Name+" remark 老客户")
 	w.post(dm, "the remark", func(p *server.Post) bool { return p.ID == card.ID && strings.Contains(p.Message, "老客户") })
 	_, err := w.lilei.Say(ctx, dm, "contacts")
 	w.must(err)
@@ -248,7 +250,7 @@ func TestInbox(t *testing.T) {
 	_, err := w.lilei.Say(ctx, dm, "给王小明")
 	w.must(err)
 	w.hearsText("wang", "给王小明")
-	_, err = w.lilei.Say(ctx, dm, "@bot-"+w.name+" to 赵四")
+	_, err = w.lilei.Say(ctx, dm, "@bot-"+w.team.Name+" to 赵四")
 	w.must(err)
 	w.post(dm, "who is chosen", func(p *server.Post) bool {
 		return strings.Contains(p.Message, "赵四") && p.UserID == w.bot.ID && !p.Pinned && p.Props["override_username"] == nil
@@ -284,14 +286,13 @@ func TestInbox(t *testing.T) {
 func (w *world) ghosts(permissions ...string) {
 	w.t.Helper()
 	ctx := w.t.Context()
-	id, err := mm.Admin.Make(ctx, "/users", map[string]any{"username": "maker-" + w.name, "email": "maker-" + w.name + "@acme.example", "password": password})
+	name := fmt.Sprintf("maker%d", time.Now().UnixNano())
+	id, err := mm.Admin.Make(ctx, "/users", map[string]any{"username": name, "email": name + "@acme.example", "password": "a-maker-of-ghosts"})
 	w.must(err)
 	w.allow(id, "system_user_access_token", permissions...)
-	var token struct {
-		Token string `json:"token"`
-	}
-	w.must(mm.Admin.Do(ctx, http.MethodPost, "/users/"+id+"/tokens", map[string]any{"description": "hutong"}, &token))
-	w.teamMore = ", ghosts: { token: " + token.Token + " }"
+	token, err := mm.TokenOf(ctx, id)
+	w.must(err)
+	w.teamMore = ", ghosts: { token: " + token + " }"
 }
 
 func TestGhosts(t *testing.T) {

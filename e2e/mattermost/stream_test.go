@@ -14,6 +14,7 @@ import (
 
 	"github.com/hutong-im/hutong/adapters/fake"
 	"github.com/hutong-im/hutong/bridge"
+	"github.com/hutong-im/hutong/e2e/gateway"
 )
 
 // talk is one customer and one employee who count aloud.
@@ -81,7 +82,7 @@ func (tk *talk) next(n *int) int {
 func (w *world) settled(within time.Duration, talks ...*talk) {
 	w.t.Helper()
 	for _, tk := range talks {
-		w.within(within, "all answers to "+string(tk.customer), func() (string, bool) {
+		gateway.Eventually(w.t, within, "all answers to "+string(tk.customer), func() (string, bool) {
 			var got []string
 			for _, m := range w.out.Messages(fake.DM(tk.customer)) {
 				if text := m.Text[strings.LastIndexByte(m.Text, '\n')+1:]; m.User == "" && strings.HasPrefix(text, "a") {
@@ -90,7 +91,7 @@ func (w *world) settled(within time.Duration, talks ...*talk) {
 			}
 			return told(got, "a", tk.answered)
 		})
-		w.within(within, "all questions of "+string(tk.customer), func() (string, bool) {
+		gateway.Eventually(w.t, within, "all questions of "+string(tk.customer), func() (string, bool) {
 			list, err := w.lilei.Posts(w.t.Context(), tk.channel)
 			if err != nil {
 				return err.Error(), false
@@ -147,7 +148,7 @@ func TestGatewayKilled(t *testing.T) {
 	}
 	<-time.After(time.Second)
 	stop()
-	w.settled(patience, talks...)
+	w.settled(gateway.Patience, talks...)
 	w.sums(talks)
 }
 
@@ -188,7 +189,7 @@ func TestGatewayAway(t *testing.T) {
 	gone, err := w.lilei.Say(ctx, tk.channel, "deleted later")
 	w.must(err)
 	w.hears("wang", "the last", func(m *fake.Message) bool { return strings.HasSuffix(m.Text, "deleted later") })
-	stopping, cancel := context.WithTimeout(ctx, patience)
+	stopping, cancel := context.WithTimeout(ctx, gateway.Patience)
 	defer cancel()
 	w.must(p.Stop(stopping))
 	w.must(w.lilei.Do(ctx, http.MethodPut, "/posts/"+edited+"/patch", map[string]any{"message": "edited"}, nil))
@@ -215,7 +216,7 @@ func TestManyCustomers(t *testing.T) {
 		w.out.Say(fake.Said{User: bridge.UserID(fmt.Sprintf("c%d", i)), Name: fmt.Sprintf("c%d", i), Text: "q1"})
 	}
 	talks := make([]*talk, customers)
-	w.within(2*time.Minute, "a channel for everybody", func() (string, bool) {
+	gateway.Eventually(w.t, 2*time.Minute, "a channel for everybody", func() (string, bool) {
 		list, err := w.lilei.Channels(t.Context())
 		if err != nil {
 			return err.Error(), false

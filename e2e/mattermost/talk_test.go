@@ -100,7 +100,7 @@ func TestRequest(t *testing.T) {
 	}
 
 	// The words of the slash command, after the bot's name.
-	_, err := w.lilei.Say(t.Context(), ch.ID, "@bot-"+w.name+" who")
+	_, err := w.lilei.Say(t.Context(), ch.ID, "@bot-"+w.team.Name+" who")
 	w.must(err)
 	w.told(w.lilei, "王小明 · 联系人")
 }
@@ -183,7 +183,7 @@ func (w *world) changes(channel, post string, sent bridge.MsgID) bridge.MsgID {
 	})
 
 	// An answer of the employee, by the address of the post.
-	_, err := w.lilei.Say(ctx, channel, mm.URL+"/"+w.name+"/pl/"+asked.ID+"\n十元")
+	_, err := w.lilei.Say(ctx, channel, mm.URL+"/"+w.team.Name+"/pl/"+asked.ID+"\n十元")
 	w.must(err)
 	if m := w.hears("wang", "the answer", func(m *fake.Message) bool { return strings.HasSuffix(m.Text, "十元") }); m.ReplyTo != said || strings.Contains(m.Text, "/pl/") {
 		w.t.Errorf("the customer sees %+v", m)
@@ -262,7 +262,7 @@ func TestNotSent(t *testing.T) {
 	w.told(w.hanmei, "尚未绑定成员")
 	for _, name := range []string{"town-square", "off-topic"} { // where every bot is
 		var public server.Channel
-		w.must(w.lilei.Do(ctx, http.MethodGet, "/teams/"+w.team+"/channels/name/"+name, nil, &public))
+		w.must(w.lilei.Do(ctx, http.MethodGet, "/teams/"+w.team.ID+"/channels/name/"+name, nil, &public))
 		_, err = w.hanmei.Say(ctx, public.ID, "among colleagues")
 		w.must(err)
 	}
@@ -373,7 +373,7 @@ func TestSlashCommand(t *testing.T) {
 	ch := w.room("王小明")
 	w.says(ch.ID, "你好")
 	w.eventually("the command is registered", func() (string, bool) {
-		err := w.lilei.Do(ctx, http.MethodPost, "/commands/execute", map[string]any{"channel_id": ch.ID, "team_id": w.team, "command": "/hutong who"}, nil)
+		err := w.lilei.Do(ctx, http.MethodPost, "/commands/execute", map[string]any{"channel_id": ch.ID, "team_id": w.team.ID, "command": "/hutong who"}, nil)
 		if err != nil {
 			return err.Error(), false
 		}
@@ -401,16 +401,16 @@ func TestProbe(t *testing.T) {
 	if out := probe(); strings.Count(out, ": works") != 2 {
 		t.Errorf("a plain bot: %s", out)
 	}
-	w.must(mm.Admin.Do(t.Context(), http.MethodDelete, "/teams/"+w.team+"/members/"+w.lilei.ID, nil, nil))
-	if out := probe(); !strings.Contains(out, "member lilei: @lilei-"+w.name+" is not in the team") {
+	w.must(mm.Admin.Do(t.Context(), http.MethodDelete, "/teams/"+w.team.ID+"/members/"+w.lilei.ID, nil, nil))
+	if out := probe(); !strings.Contains(out, "member lilei: @lilei-"+w.team.Name+" is not in the team") {
 		t.Errorf("a member who is not in the team: %s", out)
 	}
 	w.must(mm.Admin.Do(t.Context(), http.MethodDelete, "/users/"+w.lilei.ID, nil, nil))
 	if out := probe(); !strings.Contains(out, "deactivated") {
 		t.Errorf("a member who is deactivated: %s", out)
 	}
-	w.must(mm.Admin.Do(t.Context(), http.MethodDelete, "/teams/"+w.team+"/members/"+w.bot.ID, nil, nil))
-	if out := probe(); !strings.Contains(out, "@bot-"+w.name+" is not in the team") {
+	w.must(mm.Admin.Do(t.Context(), http.MethodDelete, "/teams/"+w.team.ID+"/members/"+w.bot.ID, nil, nil))
+	if out := probe(); !strings.Contains(out, "@bot-"+w.team.Name+" is not in the team") {
 		t.Errorf("a bot that is not in the team: %s", out)
 	}
 }

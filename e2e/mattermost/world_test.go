@@ -3,15 +3,12 @@
 package mattermost
 
 import (
-	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -28,36 +25,19 @@ var (
 )
 
 func TestMain(m *testing.M) {
-	os.Exit(func() int {
-		if os.Getenv(server.Without) != "" {
-			fmt.Println(server.Without + " is set: nothing is known about Mattermost")
-			return 0
-		}
-		var err error
-		if mm, err = server.Start(context.Background()); err != nil {
-			fmt.Fprintf(os.Stderr, "%v; to go without Mattermost set %s=1\n", err, server.Without)
-			return 1
-		}
-		defer mm.Close()
-		return gateway.Main(m, func(b *gateway.Binary) { binary = b })
-	}())
+	os.Exit(server.Main(m, "Mattermost", func(s *server.Server, b *gateway.Binary) { mm, binary = s, b }))
 }
-
-const password = "an-employee-of-tests"
 
 // world is a company of its own: a team, its bot, its employees, a gateway, a messenger with customers.
 type world struct {
 	t      *testing.T
 	site   *gateway.Site
 	out    *fake.Network
-	team   string
+	team   *server.Team
 	bot    *server.Client
 	lilei  *server.Client // serves customers
 	hanmei *server.Client // is in the team, but no member
-	name   string         // of the team, and part of all names
 	url    string         // where the gateway finds Mattermost
-	dir    string
-	token  string // the file that it is in
 
 	// What differs from the usual, as YAML: settings of both adapters, and more adapters.
 	teamMore, outLimits, more string
@@ -66,12 +46,20 @@ type world struct {
 
 func newWorld(t *testing.T, configure ...func(w *world)) *world {
 	t.Helper()
-	w := &world{t: t, name: fmt.Sprintf("t%d", time.Now().UnixNano()), url: mm.URL, dir: t.TempDir(), outLimits: "window: 48h"}
+	w, dir := &world{t: t, url: mm.URL, outLimits: "window: 48h"}, t.TempDir()
 	for _, f := range configure {
 		f(w)
 	}
-	w.people()
 	var err error
+	w.team, err = mm.NewTeam(t.Context(), fmt.Sprintf("t%d", time.Now().UnixNano()))
+	w.must(err)
+	w.bot = w.team.Bot
+	w.lilei, err = w.team.Employ(t.Context(), "lilei")
+	w.must(err)
+	w.hanmei, err = w.team.Employ(t.Context(), "hanmei")
+	w.must(err)
+	token := filepath.Join(dir, "token")
+	w.must(os.WriteFile(token, []byte(w.team.Token+"\n"), 0o600))
 	caps, _ := fake.ProfileCaps(fake.Full)
 	caps.Window.Open, caps.Window.Messages = 48*time.Hour, w.windowed
 	w.out, err = fake.NewNetwork(fake.Options{Caps: &caps})
@@ -79,7 +67,7 @@ func newWorld(t *testing.T, configure ...func(w *world)) *world {
 	api := httptest.NewServer(w.out.Handler())
 	t.Cleanup(api.Close)
 	t.Cleanup(w.out.Close)
-	w.site = &gateway.Site{Binary: binary, Port: gateway.Port(t), Config: filepath.Join(w.dir, "config.yaml")}
+	w.site = &gateway.Site{Binary: binary, Port: gateway.Port(t), Config: filepath.Join(dir, "config.yaml")}
 	w.out.SetHook(w.site.URL("/hook/out"))
 	w.must(os.WriteFile(w.site.Config, fmt.Appendf(nil, `
 company: { name: ACME 贸易有限公司, short: ACME, zone: Asia/Shanghai, language: zh }
@@ -89,49 +77,10 @@ adapters:
   out: { kind: fake, url: %q, secret: %s, limits: { %s } }
 %s
 members:
-  - { id: lilei, name: 李雷, title: 销售经理, accounts: { team: lilei-%s }, serves: true }
+  - { id: lilei, name: 李雷, title: 销售经理, accounts: { team: %s }, serves: true }
 fallback: lilei
-`, w.site.Port, w.site.URL(""), filepath.Join(w.dir, "data"), w.url, w.token, w.name, w.teamMore, api.URL, fake.DefaultSecret, w.outLimits, w.more, w.name), 0o600))
+`, w.site.Port, w.site.URL(""), filepath.Join(dir, "data"), w.url, token, w.team.Name, w.teamMore, api.URL, fake.DefaultSecret, w.outLimits, w.more, w.team.Username("lilei")), 0o600))
 	return w
-}
-
-// people makes the team with who is in it.
-func (w *world) people() {
-	w.t.Helper()
-	ctx := w.t.Context()
-	var err error
-	w.team, err = mm.Admin.Make(ctx, "/teams", map[string]any{"name": w.name, "display_name": "ACME", "type": "I"})
-	w.must(err)
-	var bot struct {
-		ID string `json:"user_id"`
-	}
-	w.must(mm.Admin.Do(ctx, http.MethodPost, "/bots", map[string]any{"username": "bot-" + w.name, "display_name": "hutong"}, &bot))
-	var token struct {
-		Token string `json:"token"`
-	}
-	w.must(mm.Admin.Do(ctx, http.MethodPost, "/users/"+bot.ID+"/tokens", map[string]any{"description": "hutong"}, &token))
-	w.bot = server.NewClient(mm.URL, token.Token)
-	w.bot.ID = bot.ID
-	w.join(bot.ID)
-	w.token = filepath.Join(w.dir, "token")
-	w.must(os.WriteFile(w.token, []byte(token.Token+"\n"), 0o600))
-	w.lilei, w.hanmei = w.employee("lilei"), w.employee("hanmei")
-}
-
-func (w *world) join(user string) {
-	w.t.Helper()
-	w.must(mm.Admin.Do(w.t.Context(), http.MethodPost, "/teams/"+w.team+"/members", map[string]any{"team_id": w.team, "user_id": user}, nil))
-}
-
-func (w *world) employee(name string) *server.Client {
-	w.t.Helper()
-	name += "-" + w.name
-	id, err := mm.Admin.Make(w.t.Context(), "/users", map[string]any{"username": name, "email": name + "@acme.example", "password": password})
-	w.must(err)
-	w.join(id)
-	c, err := mm.Login(w.t.Context(), name, password)
-	w.must(err)
-	return c
 }
 
 func (w *world) must(err error) {
@@ -147,67 +96,22 @@ func (w *world) start() *gateway.Process {
 	return w.site.Run(w.t)
 }
 
-// patience is how long something may take that must happen.
-const patience = 30 * time.Second
-
 // eventually waits until f says that it is so; what it returns else is told at the end.
 func (w *world) eventually(what string, f func() (string, bool)) {
 	w.t.Helper()
-	w.within(patience, what, f)
-}
-
-func (w *world) within(d time.Duration, what string, f func() (string, bool)) {
-	w.t.Helper()
-	end := time.Now().Add(d)
-	for {
-		is, ok := f()
-		if ok {
-			return
-		}
-		if time.Now().After(end) {
-			w.t.Fatalf("%s: not within %s; it is: %s", what, d, is)
-		}
-		<-time.After(30 * time.Millisecond)
-	}
+	gateway.Eventually(w.t, gateway.Patience, what, f)
 }
 
 // room waits for the channel of a customer.
 func (w *world) room(title string) server.Channel {
 	w.t.Helper()
-	var found server.Channel
-	w.eventually("a channel for "+title, func() (string, bool) {
-		list, err := w.lilei.Channels(w.t.Context())
-		if err != nil {
-			return err.Error(), false
-		}
-		i := slices.IndexFunc(list, func(c server.Channel) bool { return c.Title == title && c.Type == "P" })
-		if i >= 0 {
-			found = list[i]
-		}
-		return fmt.Sprint(list), i >= 0
-	})
-	return found
+	return w.lilei.AwaitChannel(w.t, "a channel for "+title, func(c *server.Channel) bool { return c.Title == title })
 }
 
 // post waits for a post in a channel that fits.
 func (w *world) post(channel, what string, fits func(p *server.Post) bool) server.Post {
 	w.t.Helper()
-	var found server.Post
-	w.eventually(what, func() (string, bool) {
-		list, err := w.lilei.Posts(w.t.Context(), channel)
-		if err != nil {
-			return err.Error(), false
-		}
-		for i := range list {
-			if fits(&list[i]) {
-				found = list[i]
-				return "", true
-			}
-		}
-		b, _ := json.Marshal(list)
-		return string(b), false
-	})
-	return found
+	return w.lilei.AwaitPost(w.t, channel, what, fits)
 }
 
 // says waits for a post with a text.

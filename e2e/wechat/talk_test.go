@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/hutong-im/hutong/adapters/wechat/wechattest"
+	"github.com/hutong-im/hutong/e2e/gateway"
 	"github.com/hutong-im/hutong/e2e/mattermost/server"
 )
 
@@ -165,7 +166,12 @@ func TestKilledWhileSending(t *testing.T) {
 		w.wx.Say(wang, fmt.Sprint("在", round)) // opens the gateway's own window of five
 		w.hears(ch, fmt.Sprint("在", round))
 	}
+	opened := time.Now()
 	w.eventually("every message has its mark", func() (string, bool) {
+		if time.Since(opened) > 3*time.Second { // more wait than one window takes
+			w.wx.Say(wang, "还在")
+			opened = time.Now()
+		}
 		list, err := w.lilei.Posts(t.Context(), ch)
 		if err != nil {
 			return err.Error(), false
@@ -194,7 +200,7 @@ func TestKilledWhileSending(t *testing.T) {
 			t.Errorf("%q is marked as sent, but was not shown", want[at])
 		}
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), gateway.Patience)
 	defer cancel()
 	w.must(p.Stop(ctx))
 }

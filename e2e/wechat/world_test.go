@@ -3,10 +3,7 @@
 package wechat
 
 import (
-	"context"
-	"encoding/json"
 	"fmt"
-	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -26,22 +23,8 @@ var (
 )
 
 func TestMain(m *testing.M) {
-	os.Exit(func() int {
-		if os.Getenv(server.Without) != "" {
-			fmt.Println(server.Without + " is set: nothing is known about WeChat and Mattermost together")
-			return 0
-		}
-		var err error
-		if mm, err = server.Start(context.Background()); err != nil {
-			fmt.Fprintf(os.Stderr, "%v; to go without Mattermost set %s=1\n", err, server.Without)
-			return 1
-		}
-		defer mm.Close()
-		return gateway.Main(m, func(b *gateway.Binary) { binary = b })
-	}())
+	os.Exit(server.Main(m, "WeChat and Mattermost together", func(s *server.Server, b *gateway.Binary) { mm, binary = s, b }))
 }
-
-const password = "an-employee-of-tests"
 
 // public is the gateway's address as customers open it; a proxy would lead it to the gateway.
 const public = "https://gw.acme.example"
@@ -51,7 +34,6 @@ type world struct {
 	t     *testing.T
 	site  *gateway.Site
 	wx    *wechattest.Server
-	team  string
 	bot   *server.Client
 	lilei *server.Client
 }
@@ -67,8 +49,12 @@ func newWorld(t *testing.T, o wechattest.Options) *world {
 			t.Errorf("WeChat complains: %q", bad)
 		}
 	})
-	dir, name := t.TempDir(), fmt.Sprintf("t%d", time.Now().UnixNano())
-	token := w.people(name)
+	dir := t.TempDir()
+	team, err := mm.NewTeam(t.Context(), fmt.Sprintf("t%d", time.Now().UnixNano()))
+	w.must(err)
+	w.bot = team.Bot
+	w.lilei, err = team.Employ(t.Context(), "lilei")
+	w.must(err)
 	w.site = &gateway.Site{Binary: binary, Port: gateway.Port(t), Config: filepath.Join(dir, "config.yaml")}
 	w.wx.SetHook(w.site.URL("/hook/wx"))
 	o = w.wx.Options()
@@ -79,42 +65,10 @@ adapters:
   team: { kind: mattermost, url: %q, token: %q, team: %s }
   wx: { kind: wechat, app_id: %s, secret: %q, token: %q, aes_key: %q, api: %q }
 members:
-  - { id: lilei, name: 李雷, title: 销售经理, accounts: { team: lilei-%s }, serves: true }
+  - { id: lilei, name: 李雷, title: 销售经理, accounts: { team: %s }, serves: true }
 fallback: lilei
-`, w.site.Port, public, filepath.Join(dir, "data"), mm.URL, token, name, o.AppID, o.Secret, o.Token, o.AESKey, api.URL, name), 0o600))
+`, w.site.Port, public, filepath.Join(dir, "data"), mm.URL, team.Token, team.Name, o.AppID, o.Secret, o.Token, o.AESKey, api.URL, team.Username("lilei")), 0o600))
 	return w
-}
-
-// people makes the team with who is in it, and returns the bot's token.
-func (w *world) people(name string) string {
-	w.t.Helper()
-	ctx := w.t.Context()
-	var err error
-	w.team, err = mm.Admin.Make(ctx, "/teams", map[string]any{"name": name, "display_name": "ACME", "type": "I"})
-	w.must(err)
-	var bot struct {
-		ID string `json:"user_id"`
-	}
-	w.must(mm.Admin.Do(ctx, http.MethodPost, "/bots", map[string]any{"username": "bot-" + name, "display_name": "hutong"}, &bot))
-	var token struct {
-		Token string `json:"token"`
-	}
-	w.must(mm.Admin.Do(ctx, http.MethodPost, "/users/"+bot.ID+"/tokens", map[string]any{"description": "hutong"}, &token))
-	w.bot = server.NewClient(mm.URL, token.Token)
-	w.bot.ID = bot.ID
-	w.join(bot.ID)
-	user := "lilei-" + name
-	id, err := mm.Admin.Make(ctx, "/users", map[string]any{"username": user, "email": user + "@acme.example", "password": password})
-	w.must(err)
-	w.join(id)
-	w.lilei, err = mm.Login(ctx, user, password)
-	w.must(err)
-	return token.Token
-}
-
-func (w *world) join(user string) {
-	w.t.Helper()
-	w.must(mm.Admin.Do(w.t.Context(), http.MethodPost, "/teams/"+w.team+"/members", map[string]any{"team_id": w.team, "user_id": user}, nil))
 }
 
 func (w *world) must(err error) {
@@ -130,62 +84,22 @@ func (w *world) start() *gateway.Process {
 	return w.site.Run(w.t)
 }
 
-// patience is how long something may take that must happen.
-const patience = 30 * time.Second
-
 // eventually waits until f says that it is so; what it returns else is told at the end.
 func (w *world) eventually(what string, f func() (string, bool)) {
 	w.t.Helper()
-	end := time.Now().Add(patience)
-	for {
-		is, ok := f()
-		if ok {
-			return
-		}
-		if time.Now().After(end) {
-			w.t.Fatalf("%s: not within %s; it is: %s", what, patience, is)
-		}
-		<-time.After(30 * time.Millisecond)
-	}
+	gateway.Eventually(w.t, gateway.Patience, what, f)
 }
 
 // room waits for the only customer's channel.
 func (w *world) room() string {
 	w.t.Helper()
-	var found string
-	w.eventually("a channel for the customer", func() (string, bool) {
-		list, err := w.lilei.Channels(w.t.Context())
-		if err != nil {
-			return err.Error(), false
-		}
-		i := slices.IndexFunc(list, func(c server.Channel) bool { return c.Type == "P" })
-		if i >= 0 {
-			found = list[i].ID
-		}
-		return fmt.Sprint(list), i >= 0
-	})
-	return found
+	return w.lilei.AwaitChannel(w.t, "a channel for the customer", func(*server.Channel) bool { return true }).ID
 }
 
 // post waits for a post that fits.
 func (w *world) post(channel, what string, fits func(p *server.Post) bool) server.Post {
 	w.t.Helper()
-	var found server.Post
-	w.eventually(what, func() (string, bool) {
-		list, err := w.lilei.Posts(w.t.Context(), channel)
-		if err != nil {
-			return err.Error(), false
-		}
-		for i := range list {
-			if fits(&list[i]) {
-				found = list[i]
-				return "", true
-			}
-		}
-		b, _ := json.Marshal(list)
-		return string(b), false
-	})
-	return found
+	return w.lilei.AwaitPost(w.t, channel, what, fits)
 }
 
 // hears waits for what the customer said.
