@@ -43,10 +43,12 @@ func TestLinkCards(t *testing.T) {
 		"words before a link":    {"王小明: 看 https://acme.example/a", "", "", ""},
 		"words after a link":     {"王小明: https://acme.example/a\n好吗", "", "", ""},
 		"two links":              {"王小明: https://acme.example/a\nhttps://acme.example/b", "", "", ""},
+		"turned":                 {"王小明: \u202e告公\nhttps://acme.example/a", "", "", ""},
 		"a link within a link":   {"王小明: https://acme.example/?to=https://evil.example/", "", "", ""},
 		"another name":           {"王小明: https://acme.example@evil.example/", "", "", ""},
 		"a false address":        {"王小明: acme.example\nhttps://evil.example/", "", "", ""},
 		"no host":                {"王小明: https://", "", "", ""},
+		"an empty host":          {"王小明: https:///a", "", "", ""},
 		"no address":             {"王小明: https://%zz/", "", "", ""},
 		"another scheme":         {"王小明: ftp://acme.example/a", "", "", ""},
 		"a script":               {"王小明: javascript:alert(1)//https", "", "", ""},
@@ -72,6 +74,9 @@ func TestLinkCards(t *testing.T) {
 			if got[0].Type != typ || got[0].Text != want || got[0].URL != x.url {
 				t.Fatalf("%s %q of %q, want %s %q", got[0].Type, got[0].Text, got[0].URL, typ, want)
 			}
+			if n := len(r.Requests(sendPath)); n != len(got) {
+				t.Errorf("%d requests: WeCom refused a card", n)
+			}
 			body := r.Requests(sendPath)[0].Body
 			if x.card != "" && !strings.Contains(body, `"btntxt":"`+x.button+`"`) {
 				t.Errorf("not the button %s: %s", x.button, body)
@@ -95,7 +100,8 @@ func TestLinkCardLimits(t *testing.T) {
 	for what, text := range map[string]string{
 		"one more in the title": "王小明: " + title + "题\n" + link, "one more in the address": "王小明: " + title + "\n" + link + "a",
 	} {
-		if got := r.written(what, text); got[0].Type != "text" {
+		tries := len(r.Requests(sendPath))
+		if got := r.written(what, text); got[0].Type != "text" || len(r.Requests(sendPath))-tries != len(got) {
 			t.Errorf("%s: %s", what, got[0].Type)
 		}
 	}

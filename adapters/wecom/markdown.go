@@ -30,15 +30,18 @@ type row struct {
 // document is a text in CommonMark, as far as WeCom can show it.
 type document []row
 
+// turned are the characters that change the direction of writing: an address after them reads as another.
+const turned = `[\x{061c}\x{200e}\x{200f}\x{202a}-\x{202e}\x{2066}-\x{2069}]`
+
 var (
 	// block is what makes a line a heading or a quote.
 	block = regexp.MustCompile(`^(#{1,6} |> ?)`)
 	// signs are what any reader of markdown might read in what is said to the letter.
-	signs = regexp.MustCompile("[*_`\\[\\]<>#~|\\\\]|&[#A-Za-z]")
+	signs = regexp.MustCompile("[*_`\\[\\]<>#~|\\\\]|&[#A-Za-z]|" + turned)
 	// shape is a line that might be code, or make a heading of the one above.
 	shape = regexp.MustCompile(`^(?:    | *\t)|^ *[-=][-= ]*$`)
 	// addressed is a link's text that could be taken for an address.
-	addressed = regexp.MustCompile(`\S[.．｡。]\S|//|(?i:www)|@`)
+	addressed = regexp.MustCompile(`\S[.．｡。]\S|//|(?i:www)|@|` + turned)
 	// backslashes are escapes in an address.
 	backslashes = regexp.MustCompile("\\\\([!-/:-@\\[-`{-~])")
 	// clean is an address that ends where it says.

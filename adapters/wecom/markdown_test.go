@@ -48,6 +48,7 @@ func TestMarkdown(t *testing.T) {
 		"a sign within":    {"**请\\*看** `a*b`", "", "王小明: 请*看 a*b"},
 		"underlined":       {"**请**\n看\n---", "", "王小明: 请\n看\n---"},
 		"indented":         {"**请**\n    看", "", "王小明: 请\n    看"},
+		"turned":           {"**请**\u202e看", "", "王小明: 请\u202e看"},
 		"a list":           {"**请**\n- 看", "王小明: **请**\n- 看", "王小明: 请\n- 看"},
 		"marks at the end": {`**重要！**请 **重要！** 请（**重要**）**！**`, "王小明: 重要！请 **重要！** 请（**重要**）！", "王小明: 重要！请 重要！ 请（重要）！"},
 		"a false address":  {`[acme.example](https://evil.example/)`, "", "王小明: acme.example (https://evil.example/)"},

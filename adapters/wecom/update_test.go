@@ -61,3 +61,28 @@ func TestARequestAnsweredElsewhere(t *testing.T) {
 		t.Errorf("the card shows %q", got)
 	}
 }
+
+// Of a request to an erased contact nothing is left with which its card could be changed.
+func TestForget(t *testing.T) {
+	r := newRig(t, wecomtest.Options{})
+	r.run()
+	for _, link := range []string{"gone", "stays"} {
+		r.ask(bridge.Ask{ID: "link:" + link, Text: "小红 请求与您联系", Choices: choices("接受")})
+	}
+	for range 2 {
+		if err := r.a.Forget(t.Context(), bridge.Traces{Keys: []string{"gone", "another"}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, link := range []string{"gone", "stays"} {
+		if err := r.a.Update(t.Context(), lileiRoom, bridge.Opening{Key: link, State: bridge.LinkActive}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := len(r.Requests(updatePath)); n != 1 {
+		t.Errorf("%d cards were changed, want that of one", n)
+	}
+	if keys, err := r.state.List(t.Context(), "request/", "", 10); err != nil || len(keys) != 0 {
+		t.Errorf("the state has %q, %v", keys, err)
+	}
+}

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/hutong-im/hutong/adapters/wechat/wechattest"
 	"github.com/hutong-im/hutong/e2e/gateway"
