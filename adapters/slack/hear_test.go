@@ -43,8 +43,75 @@ func TestOwnAndAlien(t *testing.T) {
 		if err != nil || ok != c.heard || got.Own != c.own {
 			t.Errorf("%s: %+v, %v", name, e, err)
 		}
+		if ok && got.User == "" {
+			t.Errorf("%s: said by nobody", name)
+		}
 		if note := strings.Contains(name, "note"); ok && note != (got.Thread != "") {
 			t.Errorf("%s: note %q", name, got.Thread)
+		}
+	}
+}
+
+// Files that are kept elsewhere are links; of those that are gone nothing is shown.
+func TestFilesOfMessage(t *testing.T) {
+	s := quietSession(t)
+	const address = "https://files.slack.example/1"
+	hosted := bridge.File{Name: "a", Ref: address}
+	for name, c := range map[string]struct {
+		text  string
+		file  sharedFile
+		want  string
+		files []bridge.File
+	}{
+		"hosted":          {"x", sharedFile{Name: "a", Mode: "hosted", URL: address}, "x", []bridge.File{hosted}},
+		"deleted":         {"x", sharedFile{Name: "a", Mode: "tombstone", URL: address}, "x", nil},
+		"over the limit":  {"x", sharedFile{Name: "a", Mode: "hidden_by_limit", URL: address}, "x", nil},
+		"not told":        {"x", sharedFile{Name: "a", Mode: "hosted"}, "x", nil},
+		"elsewhere":       {"x", sharedFile{Name: "a", IsExternal: true, URL: address}, "x\n" + address, nil},
+		"elsewhere alone": {"", sharedFile{Name: "a", IsExternal: true, URL: address}, address, nil},
+	} {
+		text, files := s.content(&message{Text: c.text, Files: []sharedFile{c.file}})
+		if text != c.want || !slices.Equal(files, c.files) {
+			t.Errorf("%s: %q with %+v", name, text, files)
+		}
+	}
+}
+
+func TestWhatWasDone(t *testing.T) {
+	s := quietSession(t)
+	for name, c := range map[string]struct{ json, want string }{
+		"an edit":                 {`{"type":"message","subtype":"message_changed","message":{"user":"U1","text":"y","ts":"1.2"},"previous_message":{"text":"x"}}`, "~U1 1.2 y"},
+		"of another app":          {`{"type":"message","subtype":"message_changed","message":{"user":"U3","bot_id":"B2","text":"y","ts":"1.2"}}`, ""},
+		"of our own":              {`{"type":"message","subtype":"message_changed","message":{"user":"UBOT","text":"y","ts":"1.2"}}`, ""},
+		"a gravestone":            {`{"type":"message","subtype":"message_changed","message":{"subtype":"tombstone","user":"U1","text":"y","ts":"1.2"}}`, ""},
+		"of nothing":              {`{"type":"message","subtype":"message_changed"}`, ""},
+		"a deletion":              {`{"type":"message","subtype":"message_deleted","deleted_ts":"1.2","previous_message":{"user":"U1","text":"x","ts":"1.2"}}`, "-U1 1.2"},
+		"of what is not told":     {`{"type":"message","subtype":"message_deleted","deleted_ts":"1.2"}`, "- 1.2"},
+		"of our own again":        {`{"type":"message","subtype":"message_deleted","deleted_ts":"1.2","previous_message":{"bot_id":"BBOT","ts":"1.2"}}`, ""},
+		"of an integration's":     {`{"type":"message","subtype":"message_deleted","deleted_ts":"1.2","previous_message":{"bot_id":"B2","ts":"1.2"}}`, ""},
+		"a reaction":              {`{"type":"reaction_added","user":"U1","reaction":"+1","item":{"type":"message","ts":"1.2"}}`, "U1 1.2 👍 false"},
+		"taken away":              {`{"type":"reaction_removed","user":"U1","reaction":"+1","item":{"type":"message","ts":"1.2"}}`, "U1 1.2 👍 true"},
+		"our mark":                {`{"type":"reaction_added","user":"UBOT","reaction":"+1","item":{"type":"message","ts":"1.2"}}`, ""},
+		"a picture of their own":  {`{"type":"reaction_added","user":"U1","reaction":"acme","item":{"type":"message","ts":"1.2"}}`, ""},
+		"on what is no message":   {`{"type":"reaction_added","user":"U1","reaction":"+1","item":{"type":"file","file":"F1"}}`, ""},
+		"what nobody asked about": {`{"type":"pin_added","user":"U1"}`, ""},
+	} {
+		var e event
+		if err := lenient([]byte(c.json), &e); err != nil {
+			t.Fatal(err)
+		}
+		got, err := s.convert(&e)
+		text := ""
+		switch e := got.(type) {
+		case bridge.Edited:
+			text = fmt.Sprintf("~%s %s %s", e.User, e.Msg, e.Text)
+		case bridge.Deleted:
+			text = fmt.Sprintf("-%s %s", e.User, e.Msg)
+		case bridge.Reacted:
+			text = fmt.Sprintf("%s %s %s %v", e.User, e.Msg, e.Emoji, e.Removed)
+		}
+		if text != c.want || err != nil || (got == nil) != (c.want == "") {
+			t.Errorf("%s: %+v, %v", name, got, err)
 		}
 	}
 }
