@@ -123,8 +123,10 @@ func (a *adapter) do(ctx context.Context, method string, req *http.Request, chat
 			err = bridge.Unsure(err)
 		}
 		return fmt.Errorf("%s: %w", method, err)
-	case err != nil || bad == nil && !answer.OK:
+	case err != nil || bad == nil && answer.Code != 0:
 		return a.judge(&answer.refusal, chat)
+	case bad == nil && !answer.OK:
+		bad = errNotUnderstood
 	case bad == nil && result != nil:
 		bad = json.Unmarshal(answer.Result, result)
 	}
@@ -193,7 +195,7 @@ func (a *adapter) rest(r *refusal, chat string) error {
 	now := a.env.Now()
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	whole := a.pausedChat != "" && a.pausedChat != chat && now.Before(a.pausedTill)
+	whole := a.pausedChat != chat && now.Before(a.pausedTill)
 	a.pausedChat, a.pausedTill = chat, now.Add(wait)
 	if whole {
 		return bridge.RetryAccountAfter(r, wait)
