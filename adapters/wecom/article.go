@@ -96,7 +96,7 @@ func (a *adapter) cover(ctx context.Context) (string, error) {
 		return "", err
 	}
 	now := a.env.Now()
-	if kept.ID != "" && now.Sub(kept.At) < coverFor {
+	if now.Sub(kept.At) < coverFor {
 		return kept.ID, nil
 	}
 	picture, err := page()

@@ -122,6 +122,38 @@ func TestHostileKinds(t *testing.T) {
 	}
 }
 
+// A text is no link, in whichever piece it stands.
+func TestHostileText(t *testing.T) {
+	r := newRig(t, wecomtest.Options{})
+	for _, m := range r.written("k", `王小明: <a href="//evil.example">内网</a>`+strings.Repeat(" 长", 700)+`<A href=x>`) {
+		if anchor.MatchString(m.Text) {
+			t.Errorf("a link: %q", m.Text)
+		}
+	}
+}
+
+// Of equal messages each is shown, whatever their kind; of one whose answer was lost one.
+func TestEqualKinds(t *testing.T) {
+	for kind, text := range map[string]string{
+		"text": "王小明: 好", "textcard": "王小明: https://acme.example/a", "markdown": "王小明: **好**", articleKind: "王小明: " + strings.Repeat("很长。", 700),
+	} {
+		r := newRig(t, wecomtest.Options{})
+		r.cfg.Markdown = true
+		r.open()
+		r.Fail(wecomtest.Fault{Path: sendPath, Cut: true, Times: 1})
+		_, err := r.a.Send(t.Context(), lileiRoom, bridge.Draft{Key: "a", As: wang(), Text: text})
+		if bridge.Judge(err).Verdict != bridge.VerdictUnsure {
+			t.Fatalf("%s: %v", kind, err)
+		}
+		r.written("a", text)
+		r.written("b", text)
+		r.written("c", text)
+		if got := r.Inbox("lilei"); len(got) != 3 || got[2].Type != kind {
+			t.Errorf("%s: the member sees %d messages", kind, len(got))
+		}
+	}
+}
+
 // Whatever clients quote of a card or an article, the answer goes to whom it is for, or to nobody.
 func TestQuotedKinds(t *testing.T) {
 	long := "王小明: " + strings.Repeat("这是一段很长的话，", 400)

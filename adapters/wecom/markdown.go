@@ -208,7 +208,8 @@ func (d document) plain() string {
 	return strings.Join(out, "\n")
 }
 
-// markdown is the text in WeCom's markdown; "" if nothing in it is formatted, or what is said to the letter has signs.
+// markdown is the text in WeCom's markdown; "" if nothing in it is formatted, what is said to the letter has signs, or it
+// does not fit one message.
 func (d document) markdown() string {
 	var b strings.Builder
 	some, quoted := false, false
@@ -230,6 +231,9 @@ func (d document) markdown() string {
 			}
 			b.WriteString(text)
 			some = some || text != s.text
+			if b.Len() > maxPiece {
+				return ""
+			}
 		}
 		b.WriteString("\n")
 	}

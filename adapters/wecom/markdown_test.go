@@ -57,6 +57,7 @@ func TestMarkdown(t *testing.T) {
 		"an odd address":   {`[公告](https://acme.example/\(a) **请**`, "", "王小明: 公告 (https://acme.example/(a) 请"},
 		"a name of signs":  {`[a\]b](https://acme.example/)`, "", "王小明: a]b (https://acme.example/)"},
 		"too long":         {"**请**" + strings.Repeat("看", 670), "", "王小明: 请" + strings.Repeat("看", 670)},
+		"long enough":      {"**请**" + strings.Repeat("看", 660), "王小明: **请**" + strings.Repeat("看", 660), "王小明: 请" + strings.Repeat("看", 660)},
 		"nothing at all":   {"```\n```", "", "王小明:"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -64,7 +65,7 @@ func TestMarkdown(t *testing.T) {
 			r.cfg.Markdown = true
 			r.open()
 			d := read(bridge.Draft{As: wang(), Text: "王小明: " + x.text})
-			if got := d.markdown(); got != x.markdown && name != "too long" {
+			if got := d.markdown(); got != x.markdown {
 				t.Errorf("markdown %q, want %q", got, x.markdown)
 			}
 			if got := d.plain(); got != x.plain {

@@ -17,16 +17,13 @@ func (a *adapter) write(ctx context.Context, room bridge.RoomID, d bridge.Draft)
 	formatted := ""
 	if a.cfg.Markdown {
 		said := read(d)
-		d.Text = cmp.Or(said.plain(), d.Text)
-		if len(d.Text) <= maxPiece {
-			formatted = said.markdown()
-		}
+		d.Text, formatted = cmp.Or(said.plain(), d.Text), said.markdown()
 	}
 	card, only := a.linkCard(d)
 	var id bridge.MsgID
 	var err error
 	switch {
-	case formatted != "" && len(formatted) <= maxPiece:
+	case formatted != "":
 		id, err = a.deliver(ctx, room, d.Key, d.Text, func(e entry) (string, any, error) {
 			return "markdown", obj{"content": marked(formatted, e.Marks)}, nil
 		}, formatted)

@@ -31,9 +31,7 @@ type Options struct {
 	// Swallowed is what the answer to a message that the duplicate check swallows carries as msgid. The documents do
 	// not say: "same" (the default) is the first message's, "none" is none, "new" is another.
 	Swallowed string
-	// Quoted is what clients quote of text cards and articles, which is not documented: "" is all that they read, "title"
-	// the title, "kind" what it is.
-	Quoted string
+	Quoted    string // what clients quote of text cards and articles, which is not documented: "" all of it, "title", "kind"
 	// Misspelt writes OpitonIds in what is chosen in a card, as the documents' sample does.
 	Misspelt bool
 	// PerMinute and PerHour are how many messages a member gets; more are dropped without a word. 0 is WeCom's 30 and 1000.
