@@ -187,6 +187,69 @@ func TestOddAnswers(t *testing.T) {
 	r.client.Transport = real
 }
 
+// What differs between two menus, so that WeChat's is made anew.
+func TestSameMenu(t *testing.T) {
+	menu := func() []entry {
+		return []entry{{Type: "click", Name: "a", Key: "k"}, {Type: "view", Name: "b", URL: "https://a.example"}, {Name: "c", Sub: []entry{{Type: "click", Name: "d", Key: "k"}}}}
+	}
+	if !same(menu(), menu()) {
+		t.Error("a menu differs from itself")
+	}
+	for name, change := range map[string]func(m []entry){
+		"type": func(m []entry) { m[0].Type = "view" }, "name": func(m []entry) { m[0].Name = "x" }, "key": func(m []entry) { m[0].Key = "x" },
+		"address": func(m []entry) { m[1].URL = "x" }, "below": func(m []entry) { m[2].Sub[0].Key = "x" }, "nothing below": func(m []entry) { m[2].Sub = nil },
+	} {
+		m := menu()
+		if change(m); same(m, menu()) || same(menu(), m) {
+			t.Errorf("another %s is not seen", name)
+		}
+	}
+	if same(menu(), menu()[:2]) {
+		t.Error("an entry less is not seen")
+	}
+}
+
+// A customer's own JSON, sent as a video, is no address of one; files go as what they are up to WeChat's limits.
+func TestEdgesOfMedia(t *testing.T) {
+	for typ, limit := range map[string]int{"image/png": maxImage, "audio/amr": maxVoice, "video/mp4": maxVideo} {
+		for _, size := range []int{limit, limit + 1} {
+			r := newRig(t, wechattest.Options{}, nil)
+			to := r.talker()
+			data := append(png(), make([]byte, size-len(png()))...)
+			r.say(to, bridge.Draft{Key: "k", Files: []bridge.Attachment{attachment("a", typ, data)}})
+			if got := r.shown(to)[0].Type; (got == "news") != (size > limit) {
+				t.Errorf("%s of %d bytes goes as %s", typ, size, got)
+			}
+		}
+	}
+	l := &limited{max: 3, stop: func() {}}
+	if _, err := l.Write([]byte("abc")); err != nil {
+		t.Error(err)
+	}
+	if _, err := l.Write([]byte("d")); !errors.Is(err, bridge.ErrTooLarge) {
+		t.Errorf("too much is taken: %v", err)
+	}
+	r := newRig(t, wechattest.Options{}, nil)
+	r.client.Transport = named{r.client.Transport}
+	if got, err := r.fetched(refVideo + "x"); err != nil || string(got) != `{"video_url":"https://a.example/x"}` {
+		t.Errorf("%q, %v", got, err)
+	}
+}
+
+// named answers with a file of JSON, which has a name.
+type named struct{ http.RoundTripper }
+
+func (n named) RoundTrip(req *http.Request) (*http.Response, error) {
+	if req.URL.Path != "/cgi-bin/media/get" {
+		return n.RoundTripper.RoundTrip(req)
+	}
+	w := httptest.NewRecorder()
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Disposition", `attachment; filename="a.json"`)
+	_, _ = w.WriteString(`{"video_url":"https://a.example/x"}`)
+	return w.Result(), nil
+}
+
 // A file is found far back in what was said.
 func TestLinkFarBack(t *testing.T) {
 	r := newRig(t, wechattest.Options{}, nil)

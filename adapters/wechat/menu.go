@@ -59,7 +59,7 @@ func (a *adapter) bringMenu(ctx context.Context) error {
 		return fmt.Errorf("%w: %w", errNoMenu, err)
 	}
 	want := entries(a.cfg.Menu)
-	if err == nil && same(is.Menu.Button, want) {
+	if same(is.Menu.Button, want) {
 		return nil
 	}
 	return a.client.Query(ctx, http.MethodPost, "/cgi-bin/menu/create", nil, map[string][]entry{"button": want}, nil)
