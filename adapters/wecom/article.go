@@ -31,10 +31,10 @@ const (
 // WeCom shows them in a minute.
 func (a *adapter) sendArticle(ctx context.Context, room bridge.RoomID, d bridge.Draft) (bridge.MsgID, error) {
 	name, text := speaker(d.Text, d.As)
-	said := strings.Join(strings.Fields(text), " ")
-	title := inert(shorten(said, titleText))
+	said := inert(strings.Join(strings.Fields(text), " "))
+	title := shorten(said, titleText)
 	if name != "" {
-		title = shorten(strings.TrimRight(name, ": \n"), titleName) + ": " + title
+		title = shorten(inert(strings.TrimRight(name, ": \n")), titleName) + ": " + title
 	}
 	id, err := a.deliver(ctx, room, d.Key, d.Text, func(e entry) (string, any, error) {
 		if e.Media == "" { // a retry has the picture of the first try
@@ -47,7 +47,7 @@ func (a *adapter) sendArticle(ctx context.Context, room bridge.RoomID, d bridge.
 			}
 		}
 		return articleKind, obj{"articles": []obj{{
-			"title": marked(title, e.Marks), "thumb_media_id": e.Media, "content": paragraphs(d.Text), "digest": inert(shorten(said, maxDigest/2)),
+			"title": marked(title, e.Marks), "thumb_media_id": e.Media, "content": paragraphs(d.Text), "digest": shorten(said, maxDigest),
 		}}}, nil
 	}, title)
 	if code, ok := errors.AsType[*tencent.Error](err); ok && code.Code == mediaGone {

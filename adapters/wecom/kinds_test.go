@@ -122,6 +122,22 @@ func TestHostileKinds(t *testing.T) {
 	}
 }
 
+// However long a name is, and whatever it and the text are made of, an article's title and digest fit.
+func TestLongNames(t *testing.T) {
+	r := newRig(t, wecomtest.Options{})
+	for i, sign := range []string{"名", "<a", "&b", "😀"} {
+		name := strings.Repeat(sign, 160)
+		d := bridge.Draft{Key: fmt.Sprint(i), As: bridge.Label{Name: name, Text: name}, Text: name + "\n" + strings.Repeat(sign, 6000)}
+		if _, err := r.a.Send(t.Context(), lileiRoom, d); err != nil {
+			t.Fatal(err)
+		}
+		m := r.Inbox("lilei")[i]
+		if m.Type != articleKind || len(m.Title) > 128-maxMarks || !strings.Contains(m.Title, "…: "+sign[:1]) || len(m.Digest) < 500 {
+			t.Errorf("%q, %d bytes of %q", m.Title, len(m.Digest), m.Digest)
+		}
+	}
+}
+
 // A text is no link, in whichever piece it stands.
 func TestHostileText(t *testing.T) {
 	r := newRig(t, wecomtest.Options{})

@@ -99,7 +99,7 @@ func inert(text string) string {
 // speaker takes off a text what the core puts before it to say who speaks: a line, or a name.
 func speaker(text string, as bridge.Label) (string, string) {
 	for _, name := range []string{as.Text + "\n", as.Name + ": "} {
-		if rest, ok := strings.CutPrefix(text, name); ok && name != "\n" && name != ": " {
+		if rest, ok := strings.CutPrefix(text, name); ok {
 			return name, rest
 		}
 	}

@@ -85,6 +85,9 @@ func (s *Server) composeMPNews(m *Message, list []page) (*Message, *refusal) {
 			s.complain("an article with text that is not escaped: %.100s", p[1])
 		}
 	}
+	if anyTag.MatchString(a.Title + a.Digest) {
+		s.complain("an article whose title or digest might be read as HTML: %s %s", a.Title, a.Digest)
+	}
 	if rest := paragraph.ReplaceAllString(a.Content, ""); rest != "" {
 		s.complain("an article with %.100q outside its paragraphs", rest)
 	}

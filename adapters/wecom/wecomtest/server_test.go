@@ -99,6 +99,7 @@ func TestStrict(t *testing.T) {
 		"a page too long":      {"message/send", mpnews(`"title":"a","content":"` + strings.Repeat("x", 666_001) + `","thumb_media_id":"media-p"`), 45002, ""},
 		"a page's long title":  {"message/send", mpnews(`"title":"` + long[:129] + `","content":"<p>b</p>","thumb_media_id":"media-p"`), 0, "129, 0 and 0"},
 		"a page's long digest": {"message/send", mpnews(`"title":"a","digest":"` + long[:513] + `","content":"<p>b</p>","thumb_media_id":"media-p"`), 0, "1, 513 and 0"},
+		"a page's title's tag": {"message/send", mpnews(`"title":"<b>a","content":"<p>b</p>","thumb_media_id":"media-p"`), 0, "HTML"},
 		"a page's tag":         {"message/send", mpnews(`"title":"a","content":"<p><img src=x></p>","thumb_media_id":"media-p"`), 0, "not escaped"},
 		"a page's loose text":  {"message/send", mpnews(`"title":"a","content":"<p>b</p>c","thumb_media_id":"media-p"`), 0, "outside its paragraphs"},
 		"a safe text":          {"message/send", `{"touser":"lilei","msgtype":"text","agentid":1000002,"text":{"content":"好"},"safe":1}`, 0, ""},
