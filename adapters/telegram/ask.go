@@ -114,9 +114,12 @@ func (a *adapter) acknowledge(ctx context.Context, id, text string) {
 	}
 }
 
+// comfort is how long the gateway waits for what can be done without: news wait behind it.
+const comfort = 10 * time.Second
+
 // chosen shows in place of the buttons what was chosen. It is a comfort: the answer counts without it.
 func (a *adapter) chosen(ctx context.Context, room bridge.RoomID, p *pressed) error {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, comfort)
 	defer cancel()
 	params, err := a.chat(ctx, room)
 	if err != nil {

@@ -280,6 +280,8 @@ func (s *session) explain(ctx context.Context, m *message, owner int64) {
 	if owner != 0 || m.Chat.Type != private {
 		return
 	}
+	ctx, cancel := context.WithTimeout(ctx, comfort)
+	defer cancel()
 	for _, f := range m.attached() {
 		if f.Size <= maxDown {
 			continue

@@ -27,6 +27,7 @@ func TestKindsOfMessage(t *testing.T) {
 	}{
 		"styled":         {telegramtest.Said{Text: "你好 世界", Entities: []telegramtest.Entity{{Type: "bold", Length: 2}}}, "**你好** 世界", nil},
 		"command":        {telegramtest.Said{Text: "/who@ACME_bot now"}, "/who now", nil},
+		"with signs":     {telegramtest.Said{Text: "/to@acme_bot a_b [x](https://b.example)"}, `/to a\_b \[x\](https://b.example)`, nil},
 		"another's":      {telegramtest.Said{Text: "/who@other_bot"}, `/who@other\_bot`, nil},
 		"start alone":    {telegramtest.Said{Text: "/start"}, "/start", nil},
 		"photo":          {telegramtest.Said{Text: "看", File: file("photo", "", "")}, "看", []string{"photo-ID.jpg image/jpeg"}},

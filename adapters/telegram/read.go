@@ -153,11 +153,11 @@ func (s *session) text(m *message) string {
 		parts = append(parts, "> "+strings.ReplaceAll(toMarkdown(m.Quote.Text, m.Quote.Entities), "\n", "\n> "))
 	}
 	if m.Text != "" {
-		text := s.bare(m.Text)
-		if text == m.Text {
-			text = toMarkdown(text, m.Entities)
+		if text := s.bare(m.Text); text == m.Text {
+			parts = append(parts, toMarkdown(text, m.Entities))
+		} else { // a command, whose entities are not where they were
+			parts = append(parts, bridge.EscapeMarkdown(text))
 		}
-		parts = append(parts, text)
 	}
 	if m.Sticker != nil && m.Sticker.Emoji != "" {
 		parts = append(parts, m.Sticker.Emoji)
