@@ -410,25 +410,30 @@ func TestReactionOfOwner(t *testing.T) {
 	}
 }
 
-// What was sent is found in a thread that is longer than a search.
-func TestFindInLongThread(t *testing.T) {
-	w := newWorkspace(t, roomsThread, false)
-	room, user := w.Room()
-	r := newRig(t, w)
-	_, thread := split(string(room))
-	ch := w.channel(room)
-	const many = 60 // the workspace gives five at a time
-	old := time.Now().Add(-findSince - time.Hour).UnixMicro()
-	for i := range int64(many) {
-		ch.msgs = append(ch.msgs, obj{"type": "message", "user": string(user), "text": "old", "ts": stampOf(old + i), "thread_ts": thread})
-	}
-	ids, err := r.a.Send(t.Context(), room, bridge.Draft{Key: "k", Text: "new"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for key, want := range map[string][]bridge.MsgID{"k": ids, "another": nil} {
-		if found, err := r.core.Find(t.Context(), room, key); err != nil || !slices.Equal(found, want) {
-			t.Errorf("%s: found %q, want %q: %v", key, found, want, err)
+// What was sent is found, though more was said since, and in a thread that is longer than a search.
+func TestFindAmongMany(t *testing.T) {
+	for _, rooms := range []string{roomsChannel, roomsThread} {
+		w := newWorkspace(t, rooms, false)
+		room, user := w.Room()
+		r := newRig(t, w)
+		_, thread := split(string(room))
+		ch := w.channel(room)
+		const many = 60 // the workspace gives five at a time
+		old := time.Now().Add(-findSince - time.Hour).UnixMicro()
+		for i := range int64(many) {
+			ch.msgs = append(ch.msgs, obj{"type": "message", "user": string(user), "text": "old", "ts": stampOf(old + i), "thread_ts": thread})
+		}
+		ids, err := r.a.Send(t.Context(), room, bridge.Draft{Key: "k", Text: "new"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 7 {
+			r.member(ch, user, "newer", thread)
+		}
+		for key, want := range map[string][]bridge.MsgID{"k": ids, "another": nil} {
+			if found, err := r.core.Find(t.Context(), room, key); err != nil || !slices.Equal(found, want) {
+				t.Errorf("%s: %s: found %q, want %q: %v", rooms, key, found, want, err)
+			}
 		}
 	}
 }

@@ -37,6 +37,7 @@ func TestPositions(t *testing.T) {
 		{func() error { p.advance("C1", 9); return p.forget(t.Context(), "C1") }, "C2 8", "C2 8"},
 		{func() error { p.advance("C1", 9); return p.keep(t.Context()) }, "C2 8", "C2 8"},
 		{func() error { kv.broken = true; return p.begin(t.Context(), "C3", 9) }, "C2 8", "C2 8"},
+		{func() error { kv.broken = true; return p.keep(t.Context()) }, "C2 8", "C2 8"}, // nothing is to be kept
 	} {
 		broken := func() bool { return errors.Is(c.do(), errBroken) }()
 		kv.broken = false

@@ -97,7 +97,7 @@ func TestProbeNamesWhatIsMissing(t *testing.T) {
 		t.Errorf("cards are pinned again: %v, %q", err, r.core.Warnings())
 	}
 	w.refuse["apps.connections.open"] = "not_allowed_token_type"
-	if err := r.core.Probe(t.Context()); err == nil || !strings.Contains(err.Error(), "connections:write") {
+	if err := r.core.Probe(t.Context()); bridge.Judge(err).Verdict != bridge.VerdictLogin || !strings.Contains(err.Error(), "connections:write") {
 		t.Errorf("%v", err)
 	}
 }
