@@ -337,9 +337,9 @@ func TestMeaningless(t *testing.T) {
 	group := map[string]any{"id": -5, "type": "group"}
 	from := map[string]any{"id": 42, "first_name": "张三"}
 	r.Push(map[string]any{"message": "no message"})
-	r.Push(map[string]any{"message": map[string]any{"message_id": 5, "chat": group, "from": from, "media_group_id": "g", "photo": []any{map[string]any{"file_id": "x"}}}})
 	r.Push(map[string]any{"callback_query": map[string]any{"id": "1", "from": from, "data": "x/0", "message": map[string]any{"message_id": 5, "chat": group}}})
 	r.Push(map[string]any{"callback_query": map[string]any{"id": "2", "from": from, "data": "x/0"}})
+	r.Push(map[string]any{"message": map[string]any{"message_id": 5, "chat": group, "from": from, "media_group_id": "g", "photo": []any{map[string]any{"file_id": "x"}}}})
 	r.message(r.Say(telegramtest.Said{User: zhang, Text: "/start CARD234567ABCDEF", Connection: "conn1"})) // a card is the bot's
 	r.message(r.Say(telegramtest.Said{User: zhang, Text: "/start card"}))
 	if len(r.all()) != 2 || len(r.Calls("answerCallbackQuery")) != 0 || !strings.Contains(r.logged(), "was not understood") {
