@@ -69,7 +69,7 @@ func TestSeats(t *testing.T) {
 		return map[string]any{"event_type": "session_status_change", "change_type": kind, "new_servicer_userid": "zhangsan", "msg_code": code}
 	}
 	for name, c := range map[string]struct {
-		event map[string]any // "" is a message of the servicer
+		event map[string]any // nil is a message
 		age   int64          // seconds
 		seats int            // that the operator is told of
 		says  []string
@@ -87,6 +87,7 @@ func TestSeats(t *testing.T) {
 		"refused no more":      {map[string]any{"event_type": "reject_customer_msg_switch_change", "reject_switch": 0}, 0, 0, nil},
 		"a servicer writes":    {nil, hour, 1, nil},
 		"they wrote long ago":  {nil, 50 * hour, 0, nil},
+		"the system writes":    {nil, 0, 0, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t, wechatkftest.Options{})
@@ -98,6 +99,9 @@ func TestSeats(t *testing.T) {
 			at := time.Now().Unix() - c.age
 			it := what("m", fromServicer, at, "x")
 			it["servicer_userid"] = "zhangsan"
+			if name == "the system writes" {
+				it = what("m", fromSystem, at, "x")
+			}
 			if c.event != nil {
 				c.event["open_kfid"], c.event["external_userid"] = account, customer
 				it = map[string]any{"msgid": "m", "send_time": at, "origin": fromSystem, "msgtype": "event", "event": c.event}
