@@ -93,6 +93,27 @@ func TestUnknownKind(t *testing.T) {
 	r.until("a word to the member", func() bool { return len(r.seen()) == 1 && r.seen()[0] == r.a.words().unknownKind })
 }
 
+// A message that WeCom gives no id has one all the same, which is the same when it comes again.
+func TestNoMsgID(t *testing.T) {
+	r := newRig(t, wecomtest.Options{})
+	r.run()
+	f := func(name string, v any) wecomtest.Field { return wecomtest.Field{Name: name, Value: v} }
+	for _, text := range []string{"一", "一", "二"} {
+		r.Push("LiLei", wecomtest.XML(f("FromUserName", "LiLei"), f("CreateTime", 1700000000), f("MsgType", "text"), f("Content", text)))
+	}
+	ids := map[bridge.MsgID]string{}
+	for i := range 3 {
+		e, _ := r.heard(i).(bridge.MessageEvent)
+		if was, known := ids[e.Msg]; e.Msg == "" || known && was != e.Text {
+			t.Errorf("%q is called %q, as is %q", e.Text, e.Msg, was)
+		}
+		ids[e.Msg] = e.Text
+	}
+	if len(ids) != 2 {
+		t.Errorf("the three have %d ids, want 2", len(ids))
+	}
+}
+
 // Events that concern nobody are taken, and nothing follows from them.
 func TestEvents(t *testing.T) {
 	r := newRig(t, wecomtest.Options{})
