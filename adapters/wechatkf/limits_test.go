@@ -147,6 +147,9 @@ func TestFirstWordsMayHaveArrived(t *testing.T) {
 	if n := len(r.Requests(sendPath)); n != 1 {
 		t.Errorf("said %d times in the other way", n-1)
 	}
+	if _, ok := a.takeCode(room); ok {
+		t.Error("the code is used once more")
+	}
 	a.giveCode(room, code{"unknown", time.Now().Add(codeLife)})
 	r.Fail(onEventPath, wechatkftest.Fault{Lost: true, Times: 1})
 	_, err := a.Ask(t.Context(), room, "q", bridge.Ask{ID: "q", Text: "?", Choices: []bridge.Choice{{ID: "a", Label: "A"}}})
