@@ -267,6 +267,30 @@ func TestTokens(t *testing.T) {
 	}
 }
 
+// A token that WeCom did not take is not shown again with the next question.
+func TestSpentToken(t *testing.T) {
+	r := newRig(t, wechatkftest.Options{})
+	a := r.open()
+	p := &puller{s: &session{a: a, in: r}, account: account, token: "over", until: time.Now().Add(time.Hour)}
+	r.Fail(syncPath, wechatkftest.Fault{Code: 95007, Msg: "invalid msg token", Times: 1})
+	for range 2 {
+		if _, err := p.catchUp(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var tokens []string
+	for _, c := range r.Requests(syncPath) {
+		var in syncRequest
+		if err := json.Unmarshal(c.Body, &in); err != nil {
+			t.Fatal(err)
+		}
+		tokens = append(tokens, in.Token)
+	}
+	if !slices.Equal(tokens, []string{"over", "", ""}) {
+		t.Errorf("asked with %q", tokens)
+	}
+}
+
 // How far back the first start looks is decided once: what is said while the gateway is down is not too old then.
 func TestBacklogIsKept(t *testing.T) {
 	r := newRig(t, wechatkftest.Options{})
