@@ -127,7 +127,7 @@ func TestStale(t *testing.T) {
 		"not ours":       "approve",
 		"another choice": key(func(p *press) { p.Choice = "d" }),
 		"another ask":    key(func(p *press) { p.Ask = "b" }),
-		"another room":   key(func(p *press) { p.Room = "hanmeimei" }),
+		"another room":   key(func(p *press) { p.Room = "hanmeimei"; p.Sum = r.a.sum(*p) }),
 		"no choice":      key(func(p *press) { p.Choice = ""; p.Sum = r.a.sum(*p) }),
 		"a contact gone": key(func(p *press) { p.Ask = ""; p.Sum = r.a.sum(*p) }),
 	} {
@@ -183,6 +183,19 @@ func TestChoose(t *testing.T) {
 			}
 			r.until("the card to change", func() bool { return r.card().Card.Replaced == "✓ "+first })
 		})
+	}
+}
+
+// A customer who was handed over is not on the card.
+func TestChooseHandedOver(t *testing.T) {
+	r := newRig(t, wecomtest.Options{})
+	for i, name := range []string{"王小明", "赵四", "钱五"} {
+		r.lobby.contact(bridge.LinkID(i+1), name, "")
+	}
+	r.lobby.rooms[1].State = bridge.LinkHandedOver
+	list, _, _, err := r.a.contacts(t.Context(), lileiRoom, lilei)
+	if err != nil || len(list) != 1 || list[0].Label != "钱五" {
+		t.Errorf("%+v, %v", list, err)
 	}
 }
 

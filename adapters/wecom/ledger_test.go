@@ -60,6 +60,7 @@ func TestWithoutCheck(t *testing.T) {
 	r.Fail(wecomtest.Fault{Path: sendPath, Cut: true, Times: 1})
 	d := bridge.Draft{Key: "k", Text: "好"}
 	for _, want := range []bridge.Verdict{bridge.VerdictUnsure, bridge.VerdictSent} {
+		r.later(sureFor + time.Minute) // however late: there is no check that forgets
 		if _, err := r.a.Send(t.Context(), lileiRoom, d); bridge.Judge(err).Verdict != want {
 			t.Fatalf("%v", err)
 		}
@@ -71,6 +72,13 @@ func TestWithoutCheck(t *testing.T) {
 		if strings.Contains(q.Body, "duplicate") {
 			t.Errorf("the check is asked for: %s", q.Body)
 		}
+	}
+}
+
+func TestNothingToSay(t *testing.T) {
+	r := newRig(t, wecomtest.Options{})
+	if ids, err := r.a.Send(t.Context(), lileiRoom, bridge.Draft{Key: "k"}); bridge.Judge(err).Verdict != bridge.VerdictPermanent {
+		t.Errorf("%q, %v", ids, err)
 	}
 }
 

@@ -42,8 +42,10 @@ func TestMarkdown(t *testing.T) {
 		"a space within":  {"** 请** *看 *", "", "王小明: ** 请** *看 *"},
 		"a blank line":    {"> 一\n\n三", "王小明:\n> 一\n\n三", "王小明:\n> 一\n\n三"},
 		"a wide space":    {"**\u3000请**", "", "王小明: \u3000请"},
-		"links side by side": {"[a](https://acme.example/)[b](https://acme.example/b)", "王小明: [a](https://acme.example/) (acme.example)[b](https://acme.example/b) (acme.example)",
-			"王小明: a (https://acme.example/)b (https://acme.example/b)"},
+		"links side by side": {
+			"[a](https://acme.example/)[b](https://acme.example/b)", "王小明: [a](https://acme.example/) (acme.example)[b](https://acme.example/b) (acme.example)",
+			"王小明: a (https://acme.example/)b (https://acme.example/b)",
+		},
 		"four signs":       {`****请**** ~看~`, "", "王小明: ****请**** ~看~"},
 		"open":             {"`请 [a](b c) [](x) [d]( <x>", "", "王小明: `请 [a](b c) [](x) [d]( <x>"},
 		"a colour":         {`**请** \<font color="warning"\>看\</font\>`, "", `王小明: 请 <font color="warning">看</font>`},
@@ -111,7 +113,7 @@ func TestQuotedMarkdown(t *testing.T) {
 	r.run()
 	said := r.written("k", "王小明: **请**看")[0]
 	r.Quote("LiLei", said.ID, "一")
-	r.Say("LiLei", "「客户：王小明: **请**看」\n- - - - - - - - - - - - - - -\n二")
+	r.Say("LiLei", "「客户：王小明: **请**看」\r\n- - - - - - - - - - - - - - -\r\n二")
 	for i := range 2 {
 		if got, _ := r.heard(i).(bridge.MessageEvent); got.ReplyTo != bridge.MsgID(said.ID) {
 			t.Errorf("heard %+v, want an answer to %s", got, said.ID)
