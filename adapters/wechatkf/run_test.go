@@ -1,6 +1,7 @@
 package wechatkf
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -179,6 +180,24 @@ func TestCallbacksAreLost(t *testing.T) {
 	r.until("the end of the warning", func() bool { return !slices.Contains(a.Warnings(), a.words().unreached) })
 }
 
+// Nothing is amiss when messages come with callbacks, or when asking finds none.
+func TestCallbacksCome(t *testing.T) {
+	for name, poll := range map[string]time.Duration{"with callbacks": time.Minute, "by asking": 10 * time.Millisecond} {
+		r := newRig(t, wechatkftest.Options{})
+		r.poll = poll
+		a := r.start()
+		if poll == time.Minute {
+			r.met()
+			r.met()
+		} else {
+			r.until("some questions", func() bool { return len(r.Requests(syncPath)) > 4 })
+		}
+		if slices.Contains(a.Warnings(), a.words().unreached) {
+			t.Errorf("%s: the operator reads %q", name, a.Warnings())
+		}
+	}
+}
+
 // WeCom limits how often it may be asked without a callback's token; with one it goes on.
 func TestLimited(t *testing.T) {
 	r := newRig(t, wechatkftest.Options{Untokened: 1})
@@ -292,9 +311,14 @@ func TestWelcomeTooLate(t *testing.T) {
 	r.SetHook("")
 	a := r.open()
 	a.env.Now = func() time.Time { return time.Now().Add(21 * time.Second) }
+	r.Say(account, customer, "after")
+	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	go func() { done <- a.Run(t.Context(), r) }()
-	j := await(r, func(bridge.Joined) bool { return true })
+	go func() { done <- a.Run(ctx, r) }()
+	await(r, func(m bridge.MessageEvent) bool { return m.Text == "after" })
+	cancel()
+	<-done
+	j, _ := r.all()[0].(bridge.Joined)
 	if j.Window != nothing() || j.Card != "" {
 		t.Errorf("joined as %+v", j)
 	}

@@ -291,6 +291,62 @@ func TestSpentToken(t *testing.T) {
 	}
 }
 
+// The gateway does not take a message for a while: it is brought again, and that is told once.
+func TestInsists(t *testing.T) {
+	r := newRig(t, wechatkftest.Options{})
+	a := r.open()
+	n := 0
+	r.answer = func(bridge.Event) error {
+		if n++; n < 4 {
+			return errNotNow
+		}
+		return nil
+	}
+	now := time.Now().Unix()
+	r.taken(a, 0, what("1", fromCustomer, now, "first"), what("2", fromCustomer, now, "second"))
+	if got := r.texts(); !slices.Equal(got, []string{"first", "second"}) {
+		t.Errorf("heard %q", got)
+	}
+	r.hearing.Lock()
+	defer r.hearing.Unlock()
+	if log := r.log.String(); strings.Count(log, "a message waits") != 1 {
+		t.Errorf("log: %s", log)
+	}
+}
+
+// patient notes how long each call may take.
+type patient struct {
+	next http.RoundTripper
+	left map[string]time.Duration
+}
+
+func (p patient) RoundTrip(req *http.Request) (*http.Response, error) {
+	if end, limited := req.Context().Deadline(); limited {
+		p.left[req.URL.Path] = time.Until(end)
+	}
+	return p.next.RoundTrip(req)
+}
+
+// Messages do not wait long for what can be done without.
+func TestNobodyWaitsLong(t *testing.T) {
+	r := newRig(t, wechatkftest.Options{})
+	r.config = func(c *Config) { c.Ended = "bye" }
+	a := r.open()
+	p := patient{a.api.HTTP.Transport, map[string]time.Duration{}}
+	a.api.HTTP = &http.Client{Transport: p}
+	now := time.Now().Unix()
+	file := what("1", fromCustomer, now, "")
+	file["msgtype"], file["file"] = "file", map[string]any{"media_id": "unknown"}
+	r.taken(a, 0, file, map[string]any{"msgid": "m", "send_time": now, "origin": fromSystem, "msgtype": "event", "event": map[string]any{
+		"event_type": "session_status_change", "change_type": 3, "msg_code": "c", "open_kfid": account, "external_userid": customer,
+	}})
+	for _, path := range []string{"/cgi-bin/kf/customer/batchget", "/cgi-bin/media/get", onEventPath} {
+		if left := p.left[path]; left <= 0 || left > askWithin {
+			t.Errorf("%s may take %s", path, left)
+		}
+	}
+}
+
 // How far back the first start looks is decided once: what is said while the gateway is down is not too old then.
 func TestBacklogIsKept(t *testing.T) {
 	r := newRig(t, wechatkftest.Options{})
