@@ -317,7 +317,9 @@ func TestWelcomeTooLate(t *testing.T) {
 	go func() { done <- a.Run(ctx, r) }()
 	await(r, func(m bridge.MessageEvent) bool { return m.Text == "after" })
 	cancel()
-	<-done
+	if err := <-done; err == nil {
+		t.Error("Run ends without saying why")
+	}
 	j, _ := r.all()[0].(bridge.Joined)
 	if j.Window != nothing() || j.Card != "" {
 		t.Errorf("joined as %+v", j)
