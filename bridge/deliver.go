@@ -96,6 +96,9 @@ func (j *job) run(ctx context.Context) (r result) {
 	if !j.entered {
 		return result{busy: true}
 	}
+	if stop, r := j.consult(ctx); stop {
+		return r
+	}
 	r = j.act(ctx)
 	if r.closed {
 		r.touch = both(r.touch, j.callBack(ctx))
@@ -139,10 +142,15 @@ func (j *job) prepare(ctx context.Context) (bool, result) {
 			return true, held(j.words().heldWindow)
 		}
 	}
+	return false, result{}
+}
+
+// consult asks, now that nobody else speaks in the room, what it allows.
+func (j *job) consult(ctx context.Context) (bool, result) {
 	if stop, r := j.findLedger(ctx); stop {
 		return true, r
 	}
-	if d.Kind == KindSay && j.tooOld() {
+	if j.item.d.Kind == KindSay && j.tooOld() {
 		return true, j.askAgain()
 	}
 	return false, result{}

@@ -95,7 +95,7 @@ func (e *engine) settleOutside(ctx context.Context, d Delivery, step Step) error
 			e.cached -= it.bytes()
 			return true
 		})
-		l.tries, l.told = 0, ""
+		l.afresh()
 	}
 	e.ready(l)
 	return err
@@ -118,7 +118,7 @@ func (e *engine) reload(id LaneID, dest string) {
 			e.cached -= l.items[i].bytes()
 		}
 		l.items = nil
-		l.tries = 0
+		l.tries, l.named = 0, ""
 		e.ready(l)
 	}
 }

@@ -37,7 +37,11 @@ type lane struct {
 	tries int    // of the head, since the start or the last success
 	why   string // why it is held
 	told  State  // the last mark that the head's writer was given
+	named string // how the head's writer was named at the first try
 }
+
+// afresh forgets what was tried: the lane has another head.
+func (l *lane) afresh() { l.tries, l.told, l.named = 0, "", "" }
 
 // item is a delivery with its message, if that is at hand.
 type item struct {

@@ -157,6 +157,35 @@ func (s *sieve) Forget(_ context.Context, t bridge.Traces) error {
 	return s.fails
 }
 
+// Some networks know a repeated message by its words alone: whoever speaks between two tries must not change them.
+func TestEveryTrySaysTheSame(t *testing.T) {
+	inWorld(t, plainShop(), func(w *world) {
+		w.office.caps.Names = false
+		from := func(user bridge.UserID, msg bridge.MsgID, text string) {
+			w.receive(w.shop, bridge.MessageEvent{Room: bridge.RoomID("shop-" + user), User: user, Msg: msg, Name: "王", Text: text})
+		}
+		from("a", "1", "one")
+		from("b", "2", "two")
+		from("a", "3", "three")
+		synctest.Wait()
+		var tries []string
+		w.office.mu.Lock()
+		w.office.byKey = false
+		w.office.lost = func(_ bridge.RoomID, d bridge.Draft) bool {
+			tries = append(tries, d.Text)
+			return len(tries) == 1
+		}
+		w.office.mu.Unlock()
+		from("a", "4", "four")
+		synctest.Wait()
+		from("b", "5", "five")
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		label := "王 · WeChat contact"
+		w.want("tries", tries, []string{"王: four", label + "\nfive", "王: four"})
+	})
+}
+
 // Adapters offer these words; each must mean something.
 func TestCommandsAreAnswered(t *testing.T) {
 	inWorldWith(t, plainShop(), settings(), func(w *world) {

@@ -116,7 +116,7 @@ func (e *engine) next(l *lane) {
 	e.cached -= l.items[0].bytes()
 	l.items[0] = item{}
 	l.items = l.items[1:]
-	l.tries, l.told = 0, ""
+	l.afresh()
 	if len(l.items) == 0 && !l.more {
 		delete(e.lanes, l.id)
 		return

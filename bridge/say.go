@@ -32,6 +32,10 @@ func (j *job) compose(ctx context.Context) ([]Draft, result, bool) {
 	if err != nil {
 		return nil, pending(err), false
 	}
+	if j.lane.named == "" {
+		j.lane.named = prefix
+	}
+	prefix = j.lane.named // the same words at every try: some networks know a repeated message by nothing else
 	files, lines, r, ok := j.attach(ctx)
 	if !ok {
 		return nil, r, false
