@@ -354,24 +354,38 @@ func TestMeaningless(t *testing.T) {
 	}
 }
 
-// failing is a state that takes nothing.
-type failing struct{ bridge.KV }
+// failing is a state that takes so much and no more.
+type failing struct {
+	bridge.KV
+	takes *int
+}
 
-func (failing) Put(context.Context, string, []byte, uint64) (uint64, error) {
-	return 0, errors.New("the disk is full")
+func (f failing) Put(ctx context.Context, key string, val []byte, rev uint64) (uint64, error) {
+	if *f.takes--; *f.takes < 0 {
+		return 0, errors.New("the disk is full")
+	}
+	return f.KV.Put(ctx, key, val, rev)
 }
 
 // What cannot be kept first is not asked; what cannot be kept afterwards is unsure.
 func TestNothingKept(t *testing.T) {
 	r := quiet(t)
-	r.state = failing{r.state}
+	r.state = failing{r.state, new(int)}
 	r.open()
 	_, err := r.adapter.(bridge.Asker).Ask(t.Context(), "42", "k", bridge.Ask{ID: "q", Text: "?", Choices: []bridge.Choice{{ID: "a", Label: "A"}}})
 	if bridge.Judge(err).Verdict != bridge.VerdictRetry || err == nil || len(r.Messages(42)) != 0 {
 		t.Errorf("%v; shown %+v", err, r.Messages(42))
 	}
-	_, err = r.send(bridge.Draft{Text: strings.Repeat("x", maxCaption+1), Files: []bridge.Attachment{attach("a.txt", "text/plain", []byte("x"))}})
+	d := bridge.Draft{Key: "k", Text: strings.Repeat("x", maxCaption+1), Files: []bridge.Attachment{attach("a.txt", "text/plain", []byte("x"))}}
+	_, err = r.send(d)
 	if bridge.Judge(err).Verdict != bridge.VerdictUnsure || len(r.Messages(42)) != 1 {
 		t.Errorf("%v; shown %+v", err, r.Messages(42))
+	}
+	takes := 1 // how far it was sent need not be kept once all is
+	r.state = failing{r.state.(failing).KV, &takes}
+	r.open()
+	d.Key = "k2"
+	if ids, err := r.send(d); err != nil || len(ids) != 2 {
+		t.Errorf("%q, %v", ids, err)
 	}
 }
