@@ -16,10 +16,9 @@ func (v *visit) about(ctx context.Context, msg MsgID) (*Record, error) {
 	if err := checkIDs(string(msg)); err != nil {
 		return nil, err
 	}
-	speaking := v.b.engine.speaking(v.ref) // asked before the store is: then what is not found is not on its way either
-	id, err := v.b.store.Find(ctx, MsgRef{v.ref, msg})
-	if errors.Is(err, ErrNotFound) && speaking {
-		return nil, errTooEarly
+	id, err := v.find(ctx, msg)
+	if errors.Is(err, errTooEarly) {
+		return nil, err
 	}
 	if err != nil {
 		return nil, notOurs(err)
@@ -32,6 +31,17 @@ func (v *visit) about(ctx context.Context, msg MsgID) (*Record, error) {
 		return nil, notOurs(err)
 	}
 	return &rec, nil
+}
+
+// find is the message that the network calls so. What is not known yet may be known in a moment, if somebody is
+// speaking in the room.
+func (v *visit) find(ctx context.Context, msg MsgID) (MessageID, error) {
+	speaking := v.b.engine.speaking(v.ref) // asked before the store is: then what is not found is not on its way either
+	id, err := v.b.store.Find(ctx, MsgRef{v.ref, msg})
+	if errors.Is(err, ErrNotFound) && speaking && v.patient {
+		return 0, errTooEarly
+	}
+	return id, err
 }
 
 // errTooEarly is an event about a message that the network shows, but whose sending is not settled: the event has

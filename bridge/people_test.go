@@ -157,6 +157,42 @@ func (s *sieve) Forget(_ context.Context, t bridge.Traces) error {
 	return s.fails
 }
 
+// Who answers a message at once means it, though the gateway has not heard yet that it arrived.
+func TestAnAnswerBeforeTheSendIsOver(t *testing.T) {
+	inWorld(t, plainShop(), func(w *world) {
+		from := func(user bridge.UserID, msg bridge.MsgID, text string) {
+			w.receive(w.shop, bridge.MessageEvent{Room: bridge.RoomID("shop-" + user), User: user, Msg: msg, Name: "王", Text: text})
+		}
+		from("a", "1", "one")
+		from("b", "2", "two")
+		synctest.Wait()
+		w.office.after = 200 * time.Millisecond
+		from("b", "3", "three")
+		synctest.Wait()
+		shown := w.office.last("room-王")
+		if shown.Text != "three" {
+			t.Fatalf("the office shows %q", shown.Text)
+		}
+		reply := func(to, msg bridge.MsgID, text string) {
+			w.receive(w.office.net, bridge.MessageEvent{Room: "room-王", User: "u-lilei", Msg: msg, Text: text, ReplyTo: to})
+		}
+		reply(shown.Msg, "r1", "for b")
+		w.office.after = time.Minute
+		from("b", "4", "four")
+		synctest.Wait()
+		reply("nobody knows it", "r2", "for whoever was chosen last")
+		time.Sleep(2 * time.Minute)
+		synctest.Wait()
+		var to []string
+		for _, who := range []bridge.RoomID{"shop-a", "shop-b"} {
+			for _, text := range w.shop.texts(who) {
+				to = append(to, string(who)+" "+text[strings.LastIndexByte(text, '\n')+1:])
+			}
+		}
+		w.want("who got what", to, []string{"shop-b for b", "shop-b for whoever was chosen last"})
+	})
+}
+
 // Some networks know a repeated message by its words alone: whoever speaks between two tries must not change them.
 func TestEveryTrySaysTheSame(t *testing.T) {
 	inWorld(t, plainShop(), func(w *world) {

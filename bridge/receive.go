@@ -90,11 +90,8 @@ func (b *Bridge) receive(ctx context.Context, adapter string, e Event) error {
 		return b.accountState(ctx, adapter, s)
 	}
 	for try := range replans {
-		p, err := b.plan(ctx, adapter, e)
+		p, err := b.plan(ctx, adapter, e, try < maxSoon)
 		if errors.Is(err, errTooEarly) {
-			if try == maxSoon { // a send may hang for minutes, and an unknown message stay unknown
-				return ignore("unknown message")
-			}
 			select {
 			case <-time.After(soon << try):
 				continue
@@ -128,9 +125,9 @@ func (b *Bridge) receive(ctx context.Context, adapter string, e Event) error {
 	return fmt.Errorf("store the event: %w too often", ErrStale)
 }
 
-// plan works out what an event leads to, from what is stored now.
-func (b *Bridge) plan(ctx context.Context, adapter string, e Event) (*plan, error) {
-	v := &visit{b: b, set: b.set.Load(), adapter: adapter}
+// plan works out what an event leads to, from what is stored now. patient: it may come again a little later.
+func (b *Bridge) plan(ctx context.Context, adapter string, e Event, patient bool) (*plan, error) {
+	v := &visit{b: b, set: b.set.Load(), adapter: adapter, patient: patient}
 	v.now = v.set.Now()
 	switch e := e.(type) {
 	case MessageEvent:
@@ -160,6 +157,7 @@ type visit struct {
 	set     *settled
 	adapter string
 	now     time.Time
+	patient bool // what is about to be known may be waited for
 
 	ref  RoomRef
 	from UserRef

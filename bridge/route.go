@@ -14,7 +14,7 @@ var errNobody = errors.New("nobody to talk to")
 // current one. A room's own link needs no choice.
 func (v *visit) choose(ctx context.Context, reply MsgID) (replied MessageID, err error) {
 	if reply != "" {
-		id, err := v.b.store.Find(ctx, MsgRef{v.ref, reply})
+		id, err := v.find(ctx, reply)
 		if err != nil && !errors.Is(err, ErrNotFound) {
 			return 0, fmt.Errorf("read the answered message: %w", err)
 		}

@@ -45,6 +45,7 @@ type net struct {
 	fail  func(room bridge.RoomID, d bridge.Draft) error // nil: all is well
 	lost  func(room bridge.RoomID, d bridge.Draft) bool  // shown, but the answer is lost
 	delay time.Duration
+	after time.Duration // until a send that shows something returns
 	byKey bool // a key shows once
 }
 
@@ -70,6 +71,14 @@ func (n *net) Send(ctx context.Context, room bridge.RoomID, d bridge.Draft) ([]b
 			return nil, ctx.Err()
 		}
 	}
+	ids, err := n.show(room, d)
+	if n.after > 0 {
+		time.Sleep(n.after)
+	}
+	return ids, err
+}
+
+func (n *net) show(room bridge.RoomID, d bridge.Draft) ([]bridge.MsgID, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.fail != nil {
