@@ -45,6 +45,9 @@ func (v *visit) command(ctx context.Context, said *Message, name, args string) (
 			return v.hintOnly(msg, why), nil
 		}
 	}
+	if name != "note" { // which is a message; the others are words for the gateway, whatever markup an adapter made of them
+		args = plain(args)
+	}
 	switch name {
 	case "to":
 		return v.commandTo(ctx, msg, args)

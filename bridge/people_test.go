@@ -222,6 +222,22 @@ func TestEveryTrySaysTheSame(t *testing.T) {
 	})
 }
 
+// What an adapter escapes, since it would be markup, is a name all the same.
+func TestNamesWithSigns(t *testing.T) {
+	inWorld(t, plainShop(), func(w *world) {
+		for i, name := range []string{"a_b_c", "x*y"} {
+			w.receive(w.shop, bridge.MessageEvent{Room: bridge.RoomID(fmt.Sprint("r", i)), User: bridge.UserID(name), Msg: "1", Name: name, Text: "hi"})
+		}
+		synctest.Wait()
+		room := bridge.RoomID("room-a_b_c")
+		w.member("u-lilei", room, `/to x\*y`)
+		w.member("u-lilei", room, `/to a\_b\_c`)
+		if len(w.office.hints) != 2 || !strings.Contains(w.office.hints[1], "a_b_c") {
+			t.Errorf("the member is told %q", w.office.hints)
+		}
+	})
+}
+
 // Adapters offer these words; each must mean something.
 func TestCommandsAreAnswered(t *testing.T) {
 	inWorldWith(t, plainShop(), settings(), func(w *world) {

@@ -46,7 +46,7 @@ type net struct {
 	lost  func(room bridge.RoomID, d bridge.Draft) bool  // shown, but the answer is lost
 	delay time.Duration
 	after time.Duration // until a send that shows something returns
-	byKey bool // a key shows once
+	byKey bool          // a key shows once
 }
 
 func newNet(c bridge.Caps) *net {
