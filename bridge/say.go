@@ -22,7 +22,7 @@ func (j *job) say(ctx context.Context) result {
 		return out
 	}
 	out.copy = &Copy{Room: j.room, IDs: out.sent, Version: version}
-	out.touch = j.spoke(max(len(drafts), len(out.sent)))
+	out.touch = j.spoke(len(out.sent))
 	return out
 }
 
@@ -32,10 +32,6 @@ func (j *job) compose(ctx context.Context) ([]Draft, result, bool) {
 	if err != nil {
 		return nil, pending(err), false
 	}
-	if j.lane.named == "" {
-		j.lane.named = prefix
-	}
-	prefix = j.lane.named // the same words at every try: some networks know a repeated message by nothing else
 	files, lines, r, ok := j.attach(ctx)
 	if !ok {
 		return nil, r, false
@@ -55,10 +51,19 @@ func (j *job) compose(ctx context.Context) ([]Draft, result, bool) {
 	return drafts, result{}, true
 }
 
-// voice is how the writer is named in the room, and what of it must stand in the text: all of it when
-// the room has not heard of them or has just heard another, the name when several speak in the room,
-// nothing where the network shows it or the room is theirs alone.
+// voice is how the writer is named in the room, and what of it must stand in the text. A name that stood there at
+// the first try stands there at every other: some networks know a repeated message by its words alone.
 func (j *job) voice(ctx context.Context) (Label, string, error) {
+	as, prefix, err := j.introduce(ctx)
+	if err == nil && j.lane.named == "" {
+		j.lane.named = prefix
+	}
+	return as, j.lane.named, err
+}
+
+// introduce names the writer: whole when the room has not heard of them or has just heard another, by name
+// when several speak in the room, not at all where the network shows it or the room is theirs alone.
+func (j *job) introduce(ctx context.Context) (Label, string, error) {
 	var as Label
 	switch j.item.d.To {
 	case ContactSide:
@@ -190,7 +195,7 @@ func (j *job) correct(ctx context.Context, c *Copy, version int) result {
 	out := j.send(ctx, render(j.key(), as, prefix, text, nil, reply, j.caps).drafts)
 	if out.state == StateSent {
 		out.copy = &Copy{Room: j.room, IDs: append(append([]MsgID(nil), c.IDs...), out.sent...), Version: version}
-		out.touch = j.spoke(1)
+		out.touch = j.spoke(len(out.sent))
 	}
 	return out
 }
@@ -248,7 +253,7 @@ func (j *job) react(ctx context.Context) result {
 	text := fmt.Sprintf(form, j.item.d.Text, excerpt(j.record.Shown(), j.record.Files))
 	out := j.send(ctx, render(j.key(), as, prefix, text, nil, id, j.caps).drafts)
 	if out.state == StateSent {
-		out.touch = j.spoke(1)
+		out.touch = j.spoke(len(out.sent))
 	}
 	return out
 }
@@ -275,7 +280,7 @@ func (j *job) notice(ctx context.Context, text string) result {
 	}
 	out := j.send(ctx, render(j.key(), j.set.house(), "", text, nil, "", j.caps).drafts)
 	if out.state == StateSent {
-		out.touch = j.spoke(1)
+		out.touch = j.spoke(len(out.sent))
 	}
 	return out
 }
@@ -316,8 +321,9 @@ func (j *job) ask(ctx context.Context) result {
 		}
 		return j.notice(ctx, text)
 	}
-	if _, err := asker.Ask(ctx, j.room.Room, j.key(), a); err != nil {
+	ids, err := asker.Ask(ctx, j.room.Room, j.key(), a)
+	if err != nil {
 		return j.judge(err, nil, 0)
 	}
-	return result{state: StateSent, touch: j.spoke(1)}
+	return result{state: StateSent, touch: j.spoke(len(ids))}
 }
