@@ -4,8 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"testing"
 
 	"github.com/hutong-im/hutong/adapters/wechatkf/wechatkftest"
@@ -17,23 +15,14 @@ import (
 // employee's sign-in link.
 func deskAndWeChat(t *testing.T, kf *wechatkftest.Network) string {
 	t.Helper()
-	site := &gateway.Site{Binary: binary, Port: gateway.Port(t), Config: filepath.Join(t.TempDir(), "config.yaml")}
+	site := binary.NewSite(t)
 	service := httptest.NewServer(kf.Handler())
 	t.Cleanup(func() { kf.Close(); service.Close() })
 	kf.SetHook(site.URL("/hook/kf"))
-	config := fmt.Sprintf(`
-company: { name: ACME 贸易有限公司, short: ACME, zone: Asia/Shanghai, language: zh }
-gateway: { listen: "127.0.0.1:%d", url: "%s", data: "%s" }
-adapters:
+	site.Found(t, gateway.Founding{Account: "desk: lilei", Adapters: fmt.Sprintf(`
   desk: { kind: desk }
   kf: { kind: wechatkf, corp_id: %s, secret: %s, token: %s, aes_key: %s, api: %q }
-members:
-  - { id: lilei, name: 李雷, title: 销售经理, accounts: { desk: lilei }, serves: true }
-fallback: lilei
-`, site.Port, site.URL(""), t.TempDir(), wechatkftest.CorpID, wechatkftest.Secret, wechatkftest.Token, wechatkftest.AESKey, service.URL)
-	if err := os.WriteFile(site.Config, []byte(config), 0o600); err != nil {
-		t.Fatal(err)
-	}
+`, wechatkftest.CorpID, wechatkftest.Secret, wechatkftest.Token, wechatkftest.AESKey, service.URL)})
 	site.Run(t)
 	out, err := site.Command(t.Context(), "signin", "lilei", "--json")
 	if err != nil {

@@ -12,7 +12,6 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -40,7 +39,7 @@ const mostMemory = 160 << 20
 // site is a gateway with pages and two networks.
 func site(t *testing.T) (s *gateway.Site, team, keyed *fake.Network) {
 	t.Helper()
-	s = &gateway.Site{Binary: binary, Port: gateway.Port(t), Config: filepath.Join(t.TempDir(), "config.yaml")}
+	s = binary.NewSite(t)
 	network := func(name string) (*fake.Network, string) {
 		n, err := fake.NewNetwork(fake.Options{})
 		if err != nil {
@@ -53,21 +52,10 @@ func site(t *testing.T) (s *gateway.Site, team, keyed *fake.Network) {
 	}
 	team, first := network("team")
 	keyed, second := network("keyed")
-	config := fmt.Sprintf(`
-company: { name: ACME 贸易有限公司, short: ACME, zone: Asia/Shanghai, language: zh }
-gateway: { listen: "127.0.0.1:%d", url: "%s", data: "%s" }
-store: { kind: bolt }
-adapters:
+	s.Found(t, gateway.Founding{Account: "team: lilei, desk: lilei", Adapters: first + second + `
   desk: { kind: desk }
   web: { kind: webchat }
-%s%s
-members:
-  - { id: lilei, name: 李雷, title: 销售经理, accounts: { team: lilei, desk: lilei }, serves: true }
-fallback: lilei
-`, s.Port, s.URL(""), t.TempDir(), first, second)
-	if err := os.WriteFile(s.Config, []byte(config), 0o600); err != nil {
-		t.Fatal(err)
-	}
+`})
 	return s, team, keyed
 }
 

@@ -3,12 +3,10 @@
 package interop
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"net/http/httptest"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -51,7 +49,7 @@ func newCompany(t *testing.T) *company {
 	c := &company{
 		t: t, wecom: wecomtest.New(wecomtest.Options{Pause: again, PerMinute: 10_000, PerHour: 10_000}),
 		kf:   wechatkftest.New(wechatkftest.Options{Repeat: again}),
-		site: &gateway.Site{Binary: binary, Port: gateway.Port(t), Config: filepath.Join(t.TempDir(), "config.yaml")},
+		site: binary.NewSite(t),
 	}
 	work, service := httptest.NewServer(c.wecom.Handler()), httptest.NewServer(c.kf.Handler())
 	t.Cleanup(func() { c.wecom.Close(); c.kf.Close(); work.Close(); service.Close() })
@@ -60,21 +58,12 @@ func newCompany(t *testing.T) *company {
 	c.kf.SetHook(c.site.URL("/hook/kf"))
 	c.kf.Know(ming, wechatkftest.Customer{Nickname: "王小明", UnionID: "oUnion1"})
 	c.kf.Know(hong, wechatkftest.Customer{Nickname: "小红", UnionID: "oUnion2"})
-	config := fmt.Sprintf(`
-company: { name: ACME 贸易有限公司, short: ACME, zone: Asia/Shanghai, language: zh }
-gateway: { listen: "127.0.0.1:%d", url: "%s", data: "%s" }
-adapters:
+	c.site.Found(t, gateway.Founding{Account: "wecom: lilei", Adapters: fmt.Sprintf(`
   wecom: { kind: wecom, corp_id: %s, agent_id: %d, secret: %s, token: %s, aes_key: %s, api: %q, per_minute: 10000, per_hour: 10000 }
   kf: { kind: wechatkf, corp_id: %s, secret: %s, token: %s, aes_key: %s, api: %q }
-members:
-  - { id: lilei, name: 李雷, title: 销售经理, accounts: { wecom: lilei }, serves: true }
-fallback: lilei
-`, c.site.Port, c.site.URL(""), t.TempDir(),
+`,
 		wecomtest.CorpID, wecomtest.AgentID, wecomtest.Secret, wecomtest.Token, wecomtest.AESKey, work.URL,
-		wechatkftest.CorpID, wechatkftest.Secret, wechatkftest.Token, wechatkftest.AESKey, service.URL)
-	if err := os.WriteFile(c.site.Config, []byte(config), 0o600); err != nil {
-		t.Fatal(err)
-	}
+		wechatkftest.CorpID, wechatkftest.Secret, wechatkftest.Token, wechatkftest.AESKey, service.URL)})
 	t.Cleanup(func() {
 		for _, complaint := range append(c.wecom.Complaints(), c.kf.Complaints()...) {
 			t.Error(complaint)
@@ -92,16 +81,10 @@ func (c *company) start() {
 // until waits for something to become true.
 func (c *company) until(what string, ok func() bool) {
 	c.t.Helper()
-	ctx, cancel := context.WithTimeout(c.t.Context(), 30*time.Second)
-	defer cancel()
-	for !ok() {
-		select {
-		case <-time.After(10 * time.Millisecond):
-		case <-ctx.Done():
-			c.t.Fatalf("not within 30 s: %s\nthe employee sees\n%s\n王小明 sees\n%s\n小红 sees\n%s", what,
-				strings.Join(c.inbox(), "\n"), strings.Join(c.chat(ming), "\n"), strings.Join(c.chat(hong), "\n"))
-		}
-	}
+	gateway.Eventually(c.t, gateway.Patience, what, func() (string, bool) {
+		return fmt.Sprintf("the employee sees\n%s\n王小明 sees\n%s\n小红 sees\n%s",
+			strings.Join(c.inbox(), "\n"), strings.Join(c.chat(ming), "\n"), strings.Join(c.chat(hong), "\n")), ok()
+	})
 }
 
 // inbox is what the app shows the employee.

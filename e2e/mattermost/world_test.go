@@ -46,7 +46,7 @@ type world struct {
 
 func newWorld(t *testing.T, configure ...func(w *world)) *world {
 	t.Helper()
-	w, dir := &world{t: t, url: mm.URL, outLimits: "window: 48h"}, t.TempDir()
+	w := &world{t: t, url: mm.URL, outLimits: "window: 48h"}
 	for _, f := range configure {
 		f(w)
 	}
@@ -58,7 +58,7 @@ func newWorld(t *testing.T, configure ...func(w *world)) *world {
 	w.must(err)
 	w.hanmei, err = w.team.Employ(t.Context(), "hanmei")
 	w.must(err)
-	token := filepath.Join(dir, "token")
+	token := filepath.Join(t.TempDir(), "token")
 	w.must(os.WriteFile(token, []byte(w.team.Token+"\n"), 0o600))
 	caps, _ := fake.ProfileCaps(fake.Full)
 	caps.Window.Open, caps.Window.Messages = 48*time.Hour, w.windowed
@@ -67,19 +67,13 @@ func newWorld(t *testing.T, configure ...func(w *world)) *world {
 	api := httptest.NewServer(w.out.Handler())
 	t.Cleanup(api.Close)
 	t.Cleanup(w.out.Close)
-	w.site = &gateway.Site{Binary: binary, Port: gateway.Port(t), Config: filepath.Join(dir, "config.yaml")}
+	w.site = binary.NewSite(t)
 	w.out.SetHook(w.site.URL("/hook/out"))
-	w.must(os.WriteFile(w.site.Config, fmt.Appendf(nil, `
-company: { name: ACME 贸易有限公司, short: ACME, zone: Asia/Shanghai, language: zh }
-gateway: { listen: "127.0.0.1:%d", url: "%s", data: "%s" }
-adapters:
+	w.site.Found(t, gateway.Founding{Account: "team: " + w.team.Username("lilei"), Adapters: fmt.Sprintf(`
   team: { kind: mattermost, url: %q, token: "file:%s", team: %s%s }
   out: { kind: fake, url: %q, secret: %s, limits: { %s } }
 %s
-members:
-  - { id: lilei, name: 李雷, title: 销售经理, accounts: { team: %s }, serves: true }
-fallback: lilei
-`, w.site.Port, w.site.URL(""), filepath.Join(dir, "data"), w.url, token, w.team.Name, w.teamMore, api.URL, fake.DefaultSecret, w.outLimits, w.more, w.team.Username("lilei")), 0o600))
+`, w.url, token, w.team.Name, w.teamMore, api.URL, fake.DefaultSecret, w.outLimits, w.more)})
 	return w
 }
 

@@ -6,8 +6,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -30,7 +28,7 @@ const customer = "wang"
 
 func newOffice(t *testing.T, rooms string) *office {
 	t.Helper()
-	o := &office{site: &gateway.Site{Binary: binary, Port: gateway.Port(t), Config: filepath.Join(t.TempDir(), "config.yaml")}}
+	o := &office{site: binary.NewSite(t)}
 	o.workspace = newWorkspace(t, o.site.URL("/hook/slack"))
 	n, err := fake.NewNetwork(fake.Options{Profile: fake.Full})
 	if err != nil {
@@ -41,19 +39,10 @@ func newOffice(t *testing.T, rooms string) *office {
 	t.Cleanup(n.Close)
 	n.SetHook(o.site.URL("/hook/messenger"))
 	o.messenger = n
-	config := fmt.Sprintf(`
-company: { name: ACME 贸易有限公司, short: ACME, zone: Asia/Shanghai, language: zh }
-gateway: { listen: "127.0.0.1:%d", url: "%s", data: "%s" }
-adapters:
+	o.site.Found(t, gateway.Founding{Account: "slack: " + o.user("lilei"), Adapters: fmt.Sprintf(`
   slack: { kind: slack, bot_token: %s, signing_secret: %s, rooms: %s, api_url: "%s/api/" }
   messenger: { kind: fake, url: %q, secret: %s, profile: full }
-members:
-  - { id: lilei, name: 李雷, title: 销售经理, accounts: { slack: %s }, serves: true }
-fallback: lilei
-`, o.site.Port, o.site.URL(""), t.TempDir(), botToken, signing, rooms, o.url, api.URL, fake.DefaultSecret, o.user("lilei"))
-	if err := os.WriteFile(o.site.Config, []byte(config), 0o600); err != nil {
-		t.Fatal(err)
-	}
+`, botToken, signing, rooms, o.url, api.URL, fake.DefaultSecret)})
 	o.start()
 	return o
 }

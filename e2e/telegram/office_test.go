@@ -14,7 +14,6 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"os"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -44,7 +43,7 @@ type office struct {
 // newOffice starts a gateway whose bot is at the Bot API. With a webhook it has an https address, as Telegram demands.
 func newOffice(t *testing.T, api, mode string) *office {
 	t.Helper()
-	o := &office{t: t, api: api, site: &gateway.Site{Binary: binary, Port: gateway.Port(t), Config: filepath.Join(t.TempDir(), "config.yaml")}}
+	o := &office{t: t, api: api, site: binary.NewSite(t)}
 	o.client, o.url = &http.Client{Timeout: 10 * time.Second}, o.site.URL("")
 	if mode == "webhook" {
 		inside, err := url.Parse(o.site.URL(""))
@@ -60,20 +59,11 @@ func newOffice(t *testing.T, api, mode string) *office {
 		t.Fatal(err)
 	}
 	o.client.Jar = jar
-	config := fmt.Sprintf(`
-company: { name: ACME 贸易有限公司, short: ACME, zone: Asia/Shanghai, language: zh }
-gateway: { listen: "127.0.0.1:%d", url: "%s", data: "%s" }
-adapters:
+	o.site.Found(t, gateway.Founding{Account: "desk: lilei", URL: o.url, Adapters: fmt.Sprintf(`
   desk: { kind: desk }
   web: { kind: webchat }
   tg: { kind: telegram, token: %q, api: %q, mode: %s }
-members:
-  - { id: lilei, name: 李雷, title: 销售经理, accounts: { desk: lilei }, serves: true }
-fallback: lilei
-`, o.site.Port, o.url, t.TempDir(), telegramtest.Token, o.api, mode)
-	if err := os.WriteFile(o.site.Config, []byte(config), 0o600); err != nil {
-		t.Fatal(err)
-	}
+`, telegramtest.Token, o.api, mode)})
 	o.start()
 	t.Cleanup(func() {
 		if t.Failed() {

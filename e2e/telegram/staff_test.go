@@ -2,8 +2,6 @@ package telegram
 
 import (
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -16,20 +14,11 @@ func TestEmployeesShareABot(t *testing.T) {
 	customers, staff := telegramtest.New(nil), telegramtest.New(nil)
 	t.Cleanup(customers.Close)
 	t.Cleanup(staff.Close)
-	o := &office{t: t, site: &gateway.Site{Binary: binary, Port: gateway.Port(t), Config: filepath.Join(t.TempDir(), "config.yaml")}}
-	config := fmt.Sprintf(`
-company: { name: ACME, short: ACME, zone: Asia/Shanghai, language: zh }
-gateway: { listen: "127.0.0.1:%d", url: "%s", data: "%s" }
-adapters:
-  tg: { kind: telegram, token: %[4]q, api: %[5]q }
-  staff: { kind: telegram, token: %[4]q, api: %[6]q }
-members:
-  - { id: lilei, name: 李雷, title: 销售经理, accounts: { staff: "777" }, serves: true }
-fallback: lilei
-`, o.site.Port, o.site.URL(""), t.TempDir(), telegramtest.Token, customers.URL(), staff.URL())
-	if err := os.WriteFile(o.site.Config, []byte(config), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	o := &office{t: t, site: binary.NewSite(t)}
+	o.site.Found(t, gateway.Founding{Account: `staff: "777"`, Adapters: fmt.Sprintf(`
+  tg: { kind: telegram, token: %[1]q, api: %[2]q }
+  staff: { kind: telegram, token: %[1]q, api: %[3]q }
+`, telegramtest.Token, customers.URL(), staff.URL())})
 	o.start()
 	lilei, han := telegramtest.User{ID: 777, Name: "李雷"}, telegramtest.User{ID: 4343, Name: "韩梅"}
 	shown := func(s *telegramtest.Server, user int64, what string) telegramtest.Message {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http/httptest"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -49,25 +48,18 @@ func newWorld(t *testing.T, o wechattest.Options) *world {
 			t.Errorf("WeChat complains: %q", bad)
 		}
 	})
-	dir := t.TempDir()
 	team, err := mm.NewTeam(t.Context(), fmt.Sprintf("t%d", time.Now().UnixNano()))
 	w.must(err)
 	w.bot = team.Bot
 	w.lilei, err = team.Employ(t.Context(), "lilei")
 	w.must(err)
-	w.site = &gateway.Site{Binary: binary, Port: gateway.Port(t), Config: filepath.Join(dir, "config.yaml")}
+	w.site = binary.NewSite(t)
 	w.wx.SetHook(w.site.URL("/hook/wx"))
 	o = w.wx.Options()
-	w.must(os.WriteFile(w.site.Config, fmt.Appendf(nil, `
-company: { name: ACME 贸易有限公司, short: ACME, zone: Asia/Shanghai, language: zh }
-gateway: { listen: "127.0.0.1:%d", url: %q, data: %q }
-adapters:
+	w.site.Found(t, gateway.Founding{Account: "team: " + team.Username("lilei"), URL: public, Adapters: fmt.Sprintf(`
   team: { kind: mattermost, url: %q, token: %q, team: %s }
   wx: { kind: wechat, app_id: %s, secret: %q, token: %q, aes_key: %q, api: %q }
-members:
-  - { id: lilei, name: 李雷, title: 销售经理, accounts: { team: %s }, serves: true }
-fallback: lilei
-`, w.site.Port, public, filepath.Join(dir, "data"), mm.URL, team.Token, team.Name, o.AppID, o.Secret, o.Token, o.AESKey, api.URL, team.Username("lilei")), 0o600))
+`, mm.URL, team.Token, team.Name, o.AppID, o.Secret, o.Token, o.AESKey, api.URL)})
 	return w
 }
 

@@ -2,13 +2,11 @@
 package wechatkf
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -45,7 +43,7 @@ func newOffice(t *testing.T, opts wechatkftest.Options) *office {
 	t.Helper()
 	opts.Repeat = 200 * time.Millisecond // a callback that comes before the gateway runs
 	o := &office{t: t, kf: wechatkftest.New(opts)}
-	o.site = &gateway.Site{Binary: binary, Port: gateway.Port(t), Config: filepath.Join(t.TempDir(), "config.yaml")}
+	o.site = binary.NewSite(t)
 	wecom := httptest.NewServer(o.kf.Handler())
 	team, err := fake.NewNetwork(fake.Options{Profile: fake.Full})
 	if err != nil {
@@ -58,21 +56,11 @@ func newOffice(t *testing.T, opts wechatkftest.Options) *office {
 	team.SetHook(o.site.URL("/hook/team"))
 	o.kf.SetHook(o.site.URL("/hook/kf"))
 	o.kf.Know(customer, wechatkftest.Customer{Nickname: "王小明", UnionID: "oUnion1"})
-	config := fmt.Sprintf(`
-company: { name: ACME 贸易有限公司, short: ACME, zone: Asia/Shanghai, language: zh }
-gateway: { listen: "127.0.0.1:%d", url: "%s", data: "%s" }
-adapters:
+	o.site.Found(t, gateway.Founding{Account: "team: lilei", Adapters: fmt.Sprintf(`
   web: { kind: webchat }
   team: { kind: fake, url: %q, secret: %s, profile: full }
   kf: { kind: wechatkf, api: %q, corp_id: %s, secret: %s, token: %s, aes_key: %s, welcome: 欢迎 }
-members:
-  - { id: lilei, name: 李雷, title: 销售经理, accounts: { team: lilei }, serves: true }
-fallback: lilei
-`, o.site.Port, o.site.URL(""), t.TempDir(), api.URL, fake.DefaultSecret,
-		wecom.URL, wechatkftest.CorpID, wechatkftest.Secret, wechatkftest.Token, wechatkftest.AESKey)
-	if err := os.WriteFile(o.site.Config, []byte(config), 0o600); err != nil {
-		t.Fatal(err)
-	}
+`, api.URL, fake.DefaultSecret, wecom.URL, wechatkftest.CorpID, wechatkftest.Secret, wechatkftest.Token, wechatkftest.AESKey)})
 	t.Cleanup(func() {
 		for _, c := range o.kf.Complaints() {
 			t.Error(c)
@@ -90,15 +78,7 @@ func (o *office) start() {
 // until waits for something to become true.
 func (o *office) until(what string, ok func() bool) {
 	o.t.Helper()
-	ctx, cancel := context.WithTimeout(o.t.Context(), 60*time.Second)
-	defer cancel()
-	for !ok() {
-		select {
-		case <-time.After(10 * time.Millisecond):
-		case <-ctx.Done():
-			o.t.Fatalf("not within a minute: %s", what)
-		}
-	}
+	gateway.Eventually(o.t, time.Minute, what, func() (string, bool) { return "not so", ok() })
 }
 
 // room is where the employee sees the customer of that name, "" while there is none.

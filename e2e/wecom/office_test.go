@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http/httptest"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -53,7 +52,7 @@ func newOfficeWith(t *testing.T, profile string, o wecomtest.Options) *office {
 		o.PerMinute = 10_000
 	}
 	o.PerHour = 10_000
-	of := &office{t: t, wecom: wecomtest.New(o), site: &gateway.Site{Binary: binary, Port: gateway.Port(t), Config: filepath.Join(t.TempDir(), "config.yaml")}}
+	of := &office{t: t, wecom: wecomtest.New(o), site: binary.NewSite(t)}
 	of.wecom.AddUser(wecomtest.User{ID: member, Name: "李雷"})
 	api := httptest.NewServer(of.wecom.Handler())
 	t.Cleanup(api.Close)
@@ -70,20 +69,11 @@ func newOfficeWith(t *testing.T, profile string, o wecomtest.Options) *office {
 		n.SetHook(of.site.URL("/hook/messenger"))
 	}
 	of.messenger = n
-	config := fmt.Sprintf(`
-company: { name: ACME 贸易有限公司, short: ACME, zone: Asia/Shanghai, language: zh }
-gateway: { listen: "127.0.0.1:%d", url: "%s", data: "%s" }
-adapters:
+	of.site.Found(t, gateway.Founding{Account: "wecom: " + account, Adapters: fmt.Sprintf(`
   wecom: { kind: wecom, corp_id: %s, agent_id: %d, secret: %s, token: %s, aes_key: %s, api: "%s", per_minute: %d, per_hour: 10000 }
   messenger: { kind: fake, url: %q, secret: %s, profile: %s }
-members:
-  - { id: lilei, name: 李雷, title: 销售经理, accounts: { wecom: %s }, serves: true }
-fallback: lilei
-`, of.site.Port, of.site.URL(""), t.TempDir(), wecomtest.CorpID, wecomtest.AgentID, wecomtest.Secret, wecomtest.Token, wecomtest.AESKey, api.URL,
-		o.PerMinute, chat.URL, fake.DefaultSecret, profile, account)
-	if err := os.WriteFile(of.site.Config, []byte(config), 0o600); err != nil {
-		t.Fatal(err)
-	}
+`, wecomtest.CorpID, wecomtest.AgentID, wecomtest.Secret, wecomtest.Token, wecomtest.AESKey, api.URL,
+		o.PerMinute, chat.URL, fake.DefaultSecret, profile)})
 	of.start()
 	return of
 }
@@ -95,9 +85,7 @@ func (o *office) start() {
 
 func (o *office) until(what string, done func() bool) {
 	o.t.Helper()
-	if !wecomtest.Wait(20*time.Second, done) {
-		o.t.Fatalf("%s did not come; the employee sees:\n%s", what, strings.Join(o.seen(), "\n"))
-	}
+	gateway.Eventually(o.t, gateway.Patience, what, func() (string, bool) { return strings.Join(o.seen(), "\n"), done() })
 }
 
 // writes is what a customer says.
