@@ -394,7 +394,9 @@ func (l *lobby) Members() []bridge.Member {
 	return slices.Clone(l.members)
 }
 
-func (l *lobby) Commands() []string { return []string{"to", "who", "contacts", "note", "remark", "help", "card"} }
+func (l *lobby) Commands() []string {
+	return []string{"to", "who", "contacts", "note", "remark", "help", "card"}
+}
 
 func (l *lobby) History(context.Context, bridge.UserID, bridge.RoomID, bridge.MessageID, int) ([]bridge.Line, error) {
 	return l.history, nil
