@@ -215,7 +215,7 @@ func (s *session) event(e *event) error {
 	m := e.about()
 	place, note := s.place(e.Channel, m)
 	at := micros(e.TS)
-	if note == "" && at > 0 {
+	if own, _ := s.own(m); !own && note == "" && at > 0 { // its own words may be those of a room that is forgotten
 		if err := s.a.positions.begin(s.ctx, place, at-1); err != nil {
 			return err
 		}
