@@ -174,6 +174,7 @@ func FuzzItem(f *testing.F) {
 		}
 		f.Add(raw)
 	}
+	f.Add([]byte(`{"msgid":"1","msgtype":"msgmenu"}`))
 	f.Add([]byte(`{"msgid":"1","msgtype":"event","event":{"event_type":"enter_session","scene_param":"x"}}`))
 	a := &adapter{env: bridge.Env{Lobby: front{lang: "zh"}}}
 	f.Fuzz(func(t *testing.T, raw []byte) {

@@ -148,7 +148,9 @@ func (a *adapter) said(kind string, raw json.RawMessage, depth int) (string, []b
 	case "channels_shop_order":
 		return bridge.EscapeMarkdown("[" + kinds[kind] + "] " + join(b.OrderID, b.Products, b.Wording, b.State, b.Shop)), nil
 	case "msgmenu":
-		return bridge.EscapeMarkdown(b.menu()), nil
+		if menu := b.menu(); menu != "" {
+			return bridge.EscapeMarkdown(menu), nil
+		}
 	case "merged_msg":
 		return a.merged(b, depth)
 	}
