@@ -10,8 +10,9 @@ import (
 // fromMarkdown reads CommonMark as a text with entities, which is safer than Telegram's own markup: nothing has to be
 // escaped, and no text is refused for its signs. A text of nothing but signs stays as it is.
 func fromMarkdown(s string) (string, []entity) {
+	s = strings.ToValidUTF8(s, "\uFFFD")
 	w := &writer{}
-	w.document(strings.Split(strings.ToValidUTF8(s, "\uFFFD"), "\n"))
+	w.document(strings.Split(s, "\n"))
 	if strings.TrimSpace(w.b.String()) == "" {
 		return s, nil
 	}

@@ -127,7 +127,7 @@ func TestThereAndBack(t *testing.T) {
 }
 
 func FuzzFromMarkdown(f *testing.F) {
-	for _, s := range []string{"**a *b* c**", "> q\n```go\nx\n```", "[a](https://b.example)", "***x** y* ~~z~~ ||w|| `c`", "😀**é**", "_a_b_ \\*"} {
+	for _, s := range []string{"**a *b* c**", "> q\n```go\nx\n```", "[a](https://b.example)", "***x** y* ~~z~~ ||w|| `c`", "😀**é**", "_a_b_ \\*", "```\xd2\n\n```"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, md string) {
