@@ -1,9 +1,9 @@
 package slack
 
 import (
+	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"strings"
 	"testing"
 
@@ -46,7 +46,9 @@ func TestPositions(t *testing.T) {
 			t.Errorf("step %d: known %s, kept %s, broken %v, %v; want %s and %s", i, at(p), at(next), broken, err, c.want, c.kept)
 		}
 	}
-	kv.vals[readKey("C9")] = "{"
+	if _, err := kv.Put(t.Context(), readKey("C9"), []byte("{"), bridge.AnyRev); err != nil {
+		t.Fatal(err)
+	}
 	if err := newPositions(kv).load(t.Context()); err == nil {
 		t.Error("what cannot be read counts as nothing")
 	}
@@ -110,10 +112,15 @@ func TestForget(t *testing.T) {
 	}
 }
 
+// all is everything that is kept.
 func (m *memory) all() map[string]string {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return maps.Clone(m.vals)
+	out := map[string]string{}
+	keys, _ := m.List(context.Background(), "", "", 1000)
+	for _, k := range keys {
+		v, _, _ := m.Get(context.Background(), k)
+		out[k] = string(v)
+	}
+	return out
 }
 
 func (r *rig) record(room bridge.RoomID) *record {

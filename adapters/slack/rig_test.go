@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -14,62 +13,24 @@ import (
 	"time"
 
 	"github.com/hutong-im/hutong/bridge"
+	"github.com/hutong-im/hutong/store/mem"
 )
 
-// memory is a bridge.KV.
+// memory is a bridge.KV that can break.
 type memory struct {
-	mu     sync.Mutex
-	vals   map[string]string
+	bridge.KV
 	broken bool // takes nothing
 }
 
 var errBroken = errors.New("the disk is full")
 
-func newMemory() *memory { return &memory{vals: map[string]string{}} }
-
-func (m *memory) Get(_ context.Context, key string) ([]byte, uint64, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	v, ok := m.vals[key]
-	if !ok {
-		return nil, 0, bridge.ErrNotFound
-	}
-	return []byte(v), 1, nil
-}
+func newMemory() *memory { return &memory{KV: mem.New().KV("adapter/under-test")} }
 
 func (m *memory) Put(ctx context.Context, key string, val []byte, rev uint64) (uint64, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
 	if m.broken {
 		return 0, errBroken
 	}
-	if ctx.Err() != nil {
-		return 0, ctx.Err()
-	}
-	if _, ok := m.vals[key]; ok && rev == 0 {
-		return 0, bridge.ErrStale
-	}
-	m.vals[key] = string(val)
-	return 1, nil
-}
-
-func (m *memory) Delete(_ context.Context, key string) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	delete(m.vals, key)
-	return nil
-}
-
-func (m *memory) List(_ context.Context, prefix, after string, n int) ([]string, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	var out []string
-	for _, k := range slices.Sorted(maps.Keys(m.vals)) {
-		if strings.HasPrefix(k, prefix) && k > after && len(out) < n {
-			out = append(out, k)
-		}
-	}
-	return out, nil
+	return m.KV.Put(ctx, key, val, rev)
 }
 
 // lobby knows the rooms of one user.

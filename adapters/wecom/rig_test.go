@@ -5,7 +5,6 @@ import (
 	"context"
 	"io"
 	"log/slog"
-	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -16,6 +15,7 @@ import (
 
 	"github.com/hutong-im/hutong/adapters/wecom/wecomtest"
 	"github.com/hutong-im/hutong/bridge"
+	"github.com/hutong-im/hutong/store/mem"
 )
 
 // rig is an adapter with a WeCom, a gateway's memory, and a clock.
@@ -24,7 +24,7 @@ type rig struct {
 	*wecomtest.Server
 	url   string
 	cfg   *Config
-	state *memory
+	state bridge.KV
 	lobby *lobby
 	a     *adapter
 	in    *inbox
@@ -43,7 +43,7 @@ const (
 func newRig(t *testing.T, o wecomtest.Options) *rig {
 	t.Helper()
 	o.Pause = 50 * time.Millisecond
-	r := &rig{T: t, Server: wecomtest.New(o), state: &memory{vals: map[string][]byte{}}, lobby: &lobby{language: "en"}}
+	r := &rig{T: t, Server: wecomtest.New(o), state: mem.New().KV("adapter/under-test"), lobby: &lobby{language: "en"}}
 	api := httptest.NewServer(r.Handler())
 	t.Cleanup(api.Close)
 	t.Cleanup(r.Close)
@@ -244,48 +244,6 @@ func (l *lobby) Room(context.Context, bridge.UserID, bridge.RoomID) (bridge.Room
 		}
 	}
 	return bridge.RoomView{}, bridge.ErrNotFound
-}
-
-// memory is a bridge.KV.
-type memory struct {
-	mu   sync.Mutex
-	vals map[string][]byte
-}
-
-func (m *memory) Get(_ context.Context, key string) ([]byte, uint64, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	v, ok := m.vals[key]
-	if !ok {
-		return nil, 0, bridge.ErrNotFound
-	}
-	return bytes.Clone(v), 1, nil
-}
-
-func (m *memory) Put(_ context.Context, key string, val []byte, _ uint64) (uint64, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.vals[key] = bytes.Clone(val)
-	return 1, nil
-}
-
-func (m *memory) Delete(_ context.Context, key string) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	delete(m.vals, key)
-	return nil
-}
-
-func (m *memory) List(_ context.Context, prefix, after string, n int) ([]string, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	var out []string
-	for _, k := range slices.Sorted(maps.Keys(m.vals)) {
-		if strings.HasPrefix(k, prefix) && k > after && len(out) < n {
-			out = append(out, k)
-		}
-	}
-	return out, nil
 }
 
 // wang is the customer of most tests, as the core names him.
