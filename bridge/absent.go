@@ -23,22 +23,15 @@ func absentKey(u UserRef) string { return absentPrefix + u.Adapter + "/" + strin
 
 func readAbsent(ctx context.Context, kv KV) (*absent, error) {
 	a := &absent{kv: kv, accounts: map[UserRef]bool{}}
-	const page = 500
-	for after := ""; ; {
-		keys, err := kv.List(ctx, absentPrefix, after, page)
+	for k, err := range Keys(ctx, kv, absentPrefix) {
 		if err != nil {
 			return nil, fmt.Errorf("read the deactivated accounts: %w", err)
 		}
-		for _, k := range keys {
-			if adapter, user, ok := strings.Cut(strings.TrimPrefix(k, absentPrefix), "/"); ok {
-				a.accounts[UserRef{adapter, UserID(user)}] = true
-			}
+		if adapter, user, ok := strings.Cut(strings.TrimPrefix(k, absentPrefix), "/"); ok {
+			a.accounts[UserRef{adapter, UserID(user)}] = true
 		}
-		if len(keys) < page {
-			return a, nil
-		}
-		after = keys[len(keys)-1]
 	}
+	return a, nil
 }
 
 func (a *absent) has(u UserRef) bool {

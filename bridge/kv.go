@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"strings"
 )
 
@@ -33,6 +34,30 @@ func Keep(ctx context.Context, kv KV, key string, v any) error {
 		return fmt.Errorf("keep the state %s: %w", topic(key), err)
 	}
 	return nil
+}
+
+// keysPage is how many keys are listed at once.
+const keysPage = 500
+
+// Keys lists the keys that begin with prefix, in order; those that have been seen may be deleted meanwhile. An error ends it.
+func Keys(ctx context.Context, kv KV, prefix string) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		for after := ""; ; {
+			keys, err := kv.List(ctx, prefix, after, keysPage)
+			if err != nil {
+				yield("", fmt.Errorf("list the state %s: %w", topic(prefix), err))
+				return
+			}
+			for _, after = range keys {
+				if !yield(after, nil) {
+					return
+				}
+			}
+			if len(keys) < keysPage {
+				return
+			}
+		}
+	}
 }
 
 // topic is what a key is about, without whom: errors are logged.

@@ -456,7 +456,7 @@ func TestButtonsAreCommands(t *testing.T) {
 		text   string
 		status int
 	}{
-		"a command":           {room, id, "/remark  喜欢喝茶 ", http.StatusNoContent},
+		"a command":           {room, id, "/remark 喜欢 *喝茶* ", http.StatusNoContent},
 		"an unknown one":      {room, id, "/fly", http.StatusBadRequest},
 		"words":               {room, id, "remark x", http.StatusBadRequest},
 		"nothing":             {room, id, "/", http.StatusBadRequest},
@@ -474,7 +474,7 @@ func TestButtonsAreCommands(t *testing.T) {
 		if len(heard) != 1 {
 			continue
 		}
-		if e, ok := heard[0].(bridge.MessageEvent); !ok || e.Text != "/remark  喜欢喝茶" || e.Room != room || e.User != "lilei" || e.Msg != id {
+		if e, ok := heard[0].(bridge.MessageEvent); !ok || e.Text != `/remark 喜欢 \*喝茶\*` || e.Room != room || e.User != "lilei" || e.Msg != id {
 			t.Errorf("%s: heard %+v", name, heard[0])
 		}
 	}

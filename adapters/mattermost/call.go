@@ -101,18 +101,6 @@ func says(err error, ids ...string) bool {
 	return ok && slices.Contains(ids, no.says.ID)
 }
 
-// kept reads what was kept; false is nothing that can be read.
-func (a *adapter) kept(ctx context.Context, key string, v any) (bool, error) {
-	b, _, err := a.env.State.Get(ctx, key)
-	if errors.Is(err, bridge.ErrNotFound) {
-		return false, nil
-	}
-	if err != nil {
-		return false, fmt.Errorf("read %s: %w", key, err)
-	}
-	return json.Unmarshal(b, v) == nil, nil
-}
-
 func hexSum(s string) string {
 	sum := sha256.Sum256([]byte(s))
 	return hex.EncodeToString(sum[:])

@@ -35,7 +35,7 @@ func (a *adapter) begin(ctx context.Context) error {
 	if a.wake.cursor != 0 {
 		return nil
 	}
-	ok, err := a.kept(ctx, placeKey, &a.wake.cursor)
+	ok, err := bridge.Load(ctx, a.env.State, placeKey, &a.wake.cursor)
 	if err != nil || ok {
 		return err
 	}

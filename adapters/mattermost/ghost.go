@@ -41,7 +41,7 @@ func (a *adapter) ghost(ctx context.Context, s *site, r *room, as bridge.Label) 
 	a.locked(func() { g, off = a.ghosts[id], a.notes[noGhosts] != "" })
 	if g == nil {
 		g = &ghost{}
-		if _, err := a.kept(ctx, ghostKey(id), g); err != nil {
+		if _, err := bridge.Load(ctx, a.env.State, ghostKey(id), g); err != nil {
 			return nil, err
 		}
 		if token, err := a.safe.Open(nil, nil, g.Token, nil); err == nil {

@@ -66,7 +66,7 @@ func (a *adapter) room(ctx context.Context, p place) (*room, error) {
 		return r, nil
 	}
 	r = &room{place: p}
-	ok, err := a.kept(ctx, roomKey(id), &r.record)
+	ok, err := bridge.Load(ctx, a.env.State, roomKey(id), &r.record)
 	if err != nil {
 		return nil, err
 	}

@@ -27,16 +27,14 @@ func newPositions(kv bridge.KV) *positions {
 
 // load reads what is kept.
 func (p *positions) load(ctx context.Context) error {
-	const all = 1 << 20
-	keys, err := p.kv.List(ctx, readKey(""), "", all)
-	if err != nil {
-		return fmt.Errorf("list the positions: %w", err)
-	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, k := range keys {
+	for k, err := range bridge.Keys(ctx, p.kv, readKey("")) {
 		var ts string
-		if _, err := bridge.Load(ctx, p.kv, k, &ts); err != nil {
+		if err == nil {
+			_, err = bridge.Load(ctx, p.kv, k, &ts)
+		}
+		if err != nil {
 			return err
 		}
 		place := strings.TrimPrefix(k, readKey(""))
@@ -137,14 +135,12 @@ func (a *adapter) forgetRoom(ctx context.Context, room bridge.RoomID) error {
 		return err
 	}
 	places := []string{string(room), r.Place}
-	const all = 1 << 20
-	homes, err := a.env.State.List(ctx, homeKey(""), "", all)
-	if err != nil {
-		return err
-	}
-	for _, k := range homes {
+	for k, err := range bridge.Keys(ctx, a.env.State, homeKey("")) {
 		var of bridge.RoomID
-		if _, err := bridge.Load(ctx, a.env.State, k, &of); err != nil {
+		if err == nil {
+			_, err = bridge.Load(ctx, a.env.State, k, &of)
+		}
+		if err != nil {
 			return err
 		}
 		if of == room {

@@ -48,24 +48,17 @@ func (s *session) remember(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.open = map[string]*album{}
-	after := ""
-	for {
-		const page = 100
-		keys, err := s.a.env.State.List(ctx, albumPrefix, after, page)
+	for key, err := range bridge.Keys(ctx, s.a.env.State, albumPrefix) {
+		al := &album{due: s.a.env.Now().Add(albumWait)}
+		if err == nil {
+			_, err = bridge.Load(ctx, s.a.env.State, key, al)
+		}
 		if err != nil {
-			return fmt.Errorf("look for albums: %w", err)
+			return err
 		}
-		for _, key := range keys {
-			al := &album{due: s.a.env.Now().Add(albumWait)}
-			if _, err := bridge.Load(ctx, s.a.env.State, key, al); err != nil {
-				return err
-			}
-			s.open[key], after = al, key
-		}
-		if len(keys) < page {
-			return nil
-		}
+		s.open[key] = al
 	}
+	return nil
 }
 
 // putAside keeps a part of an album. The same part may come twice.

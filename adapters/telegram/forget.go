@@ -77,19 +77,13 @@ func (a *adapter) forgetAlbums(ctx context.Context, chat int64) error {
 
 // drop removes everything under a prefix.
 func (a *adapter) drop(ctx context.Context, prefix string) error {
-	const page = 100
-	for {
-		keys, err := a.env.State.List(ctx, prefix, "", page)
-		for _, key := range keys {
-			if err == nil {
-				err = a.env.State.Delete(ctx, key)
-			}
+	for key, err := range bridge.Keys(ctx, a.env.State, prefix) {
+		if err == nil {
+			err = a.env.State.Delete(ctx, key)
 		}
 		if err != nil {
 			return fmt.Errorf("forget a chat: %w", err)
 		}
-		if len(keys) < page {
-			return nil
-		}
 	}
+	return nil
 }

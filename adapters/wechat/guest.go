@@ -54,18 +54,15 @@ func (a *adapter) forget(ctx context.Context, user bridge.UserID) error {
 	if err := a.env.State.Delete(ctx, guestKey(user)); err != nil {
 		return err
 	}
-	const page = 100
-	for {
-		keys, err := a.env.State.List(ctx, partKey(bridge.RoomID(user), ""), "", page)
-		for _, key := range keys {
-			if err == nil {
-				err = a.env.State.Delete(ctx, key)
-			}
+	for key, err := range bridge.Keys(ctx, a.env.State, partKey(bridge.RoomID(user), "")) {
+		if err == nil {
+			err = a.env.State.Delete(ctx, key)
 		}
-		if err != nil || len(keys) < page {
+		if err != nil {
 			return err
 		}
 	}
+	return nil
 }
 
 // guest reads what is known of the writer, and asks WeChat about a new one.

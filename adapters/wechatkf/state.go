@@ -132,24 +132,17 @@ func (a *adapter) readSeats(ctx context.Context) error {
 
 // kept calls f for everything that is kept of chats under a prefix.
 func (a *adapter) kept(ctx context.Context, prefix string, f func(key string, room bridge.RoomID) error) error {
-	const page = 500
-	for after := ""; ; {
-		keys, err := a.env.State.List(ctx, prefix, after, page)
+	for key, err := range bridge.Keys(ctx, a.env.State, prefix) {
 		if err != nil {
 			return err
 		}
-		for _, key := range keys {
-			account, rest, _ := strings.Cut(strings.TrimPrefix(key, prefix), "/")
-			customer, _, _ := strings.Cut(rest, "/")
-			if err := f(key, roomOf(account, customer)); err != nil {
-				return err
-			}
-			after = key
-		}
-		if len(keys) < page {
-			return nil
+		account, rest, _ := strings.Cut(strings.TrimPrefix(key, prefix), "/")
+		customer, _, _ := strings.Cut(rest, "/")
+		if err := f(key, roomOf(account, customer)); err != nil {
+			return err
 		}
 	}
+	return nil
 }
 
 // Forget removes who somebody is, who serves them, how far messages to them were sent, and what may be said to them when

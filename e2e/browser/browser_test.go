@@ -178,8 +178,8 @@ func notes(member *window.Window) {
 		return `document.querySelector('` + string(window.ID(name)) + `')?.` + what
 	}
 	member.Click(window.ID("about-open"))
-	member.Type(window.ID("about-remark"), "喜欢喝茶 <b>\r")
-	member.Sees("the remark", has("about", `querySelector('input').getAttribute('value') === '喜欢喝茶 <b>'`))
+	member.Type(window.ID("about-remark"), "喜欢 *喝茶* <b>\r")
+	member.Sees("the remark", has("about", `querySelector('input').getAttribute('value') === '喜欢 *喝茶* <b>'`))
 	member.Type(window.ID("about-tag"), "vip 展会\r")
 	member.Sees("both tags, beside the card's", has("about", `querySelectorAll('li').length === 3`))
 	member.Look("about", window.Wide)

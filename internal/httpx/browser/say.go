@@ -318,10 +318,13 @@ func (c *Chat) command(w http.ResponseWriter, r *http.Request, u bridge.UserID) 
 		return err
 	}
 	words, slash := strings.CutPrefix(text, "/")
-	word, _, _ := strings.Cut(words, " ")
+	word, args, _ := strings.Cut(words, " ")
 	if !validID(f.ID) || !slash || !slices.Contains(c.lobby.Commands(), word) {
 		return refuse("this is no command, or its id is malformed")
 	}
-	e := bridge.MessageEvent{Room: f.Room, User: u, Msg: bridge.MsgID(f.ID), At: c.now(), Text: text}
+	e := bridge.MessageEvent{Room: f.Room, User: u, Msg: bridge.MsgID(f.ID), At: c.now(), Text: "/" + word}
+	if args != "" { // a field has no markup
+		e.Text += " " + bridge.EscapeMarkdown(args)
+	}
 	return c.tell(w, r, e, "", lineEvent{})
 }

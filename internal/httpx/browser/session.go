@@ -136,21 +136,15 @@ func (s *Sessions) Forget(ctx context.Context, users []bridge.UserID) error {
 
 // sweep removes what over says is over, and what cannot be read.
 func sweep(ctx context.Context, kv bridge.KV, prefix string, over func(Session) bool) error {
-	for after := ""; ; {
-		keys, err := kv.List(ctx, prefix, after, 200)
+	for k, err := range bridge.Keys(ctx, kv, prefix) {
+		if err == nil {
+			err = sweepOne(ctx, kv, k, over)
+		}
 		if err != nil {
 			return fmt.Errorf("sweep %s: %w", prefix, err)
 		}
-		for _, k := range keys {
-			if err := sweepOne(ctx, kv, k, over); err != nil {
-				return fmt.Errorf("sweep %s: %w", prefix, err)
-			}
-			after = k
-		}
-		if len(keys) < 200 {
-			return nil
-		}
 	}
+	return nil
 }
 
 func sweepOne(ctx context.Context, kv bridge.KV, key string, over func(Session) bool) error {
